@@ -1,0 +1,23 @@
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: distill test docs
+
+distill: $(READY)  ## distil the embedded digits at one image per class, end to end
+	$(BIN)/teddy_distill --dataset digits --ipc 1 --pool prior --out runs/digits
+
+test: $(READY)  ## everything CI runs
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/check.py
+
+docs: $(READY)  ## the site, in _docs
+	@command -v quarto >/dev/null || \
+	  { echo "make docs needs Quarto 1.7.31; install it from https://quarto.org/docs/download and run make docs again" >&2; exit 2; }
+	PATH="$(CURDIR)/$(BIN):$$PATH" nbdev_docs
+
+$(READY): settings.ini setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "teddy_nb needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@

@@ -1,0 +1,246 @@
+"The widgets in a real browser: on a page with no kernel and no network, and live in JupyterLab"
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+from teddy_nb.browser import ImageBrowser, RunBrowser
+from teddy_nb.curves import LossCurves, PoolCurve
+from teddy_nb.store import png, write_file, write_json
+from teddy_nb.viewers import Film, face
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium on PATH")
+FLAGS = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update disable-sync"
+NAMES = ["cat", "caterpillar", "dog"]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=[f"--{f}" for f in FLAGS.split()])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(chromium, tmp_path):
+    "A function that opens a viewer's page; afterwards the page must have been quiet, and asked for nothing else"
+    page, noise, asked = chromium.new_page(viewport={"width": 375, "height": 800}), [], []
+    page.on("console", lambda message: noise.append(message.text))
+    page.on("pageerror", lambda error: noise.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+
+    def go(viewer):
+        file = tmp_path / "page.html"
+        file.write_text(f"<!doctype html><meta charset=utf-8>{face(viewer.html())}")
+        page.goto(file.as_uri())
+        return page
+
+    yield go
+    wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    page.close()
+    assert noise == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert not wide, "the page is wider than a phone"
+
+
+def image(c: int, i: int):
+    "An image that no other class and index shares"
+    return torch.full((3, 8, 8), 40 * c + i, dtype=torch.uint8)
+
+
+def test_film_follows_the_keys(show):
+    page = show(Film(torch.stack([image(0, i) for i in range(4)]), [0, 10, 20, 40], "cat"))
+    assert page.locator("img:visible").get_attribute("alt") == "cat, iteration 0 of 40"
+    first = page.locator("img:visible").get_attribute("src")
+    page.get_by_role("slider").press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("img:visible").get_attribute("alt") == "cat, iteration 20 of 40"
+    assert page.locator("img:visible").get_attribute("src") != first
+    page.keyboard.press("End")
+    assert page.locator("figcaption:visible").inner_text() == "cat, iteration 40 of 40"
+
+
+def test_loss_curves_read_off_by_key_and_by_pointer(show):
+    losses = {"total": [8.0, 4.0, 2.0], "BN": [4.0, 2.0, 1.0]}
+    page = show(LossCurves({"terms": losses, "by layer": {"conv1": [3.0, 2.0, 1.5]}}))
+    reading = page.locator(".say span:visible")
+    assert reading.inner_text() == "iteration 2: total 2, BN 1"
+    page.get_by_role("slider", name="iteration").press("ArrowLeft")
+    assert reading.inner_text() == "iteration 1: total 4, BN 2"
+    box = page.locator(".panel:visible > svg").bounding_box()
+    page.mouse.move(box["x"] + 60 / 480 * box["width"], box["y"] + 50)
+    assert reading.inner_text() == "iteration 0: total 8, BN 4"
+    page.get_by_label("curves").select_option("by layer")
+    assert reading.inner_text() == "iteration 2: conv1 1.5"
+
+
+def test_pool_curve_names_the_teachers_in_the_window(show):
+    curve = [(1, 0.2), (2, 0.4), (3, 0.6)]
+    page = show(PoolCurve(curve, curve))
+    page.get_by_role("slider", name="from").press("ArrowRight")
+    assert page.locator(".say").inner_text() == "2 of 3 teachers: stage 2 (40.0 %), 3 (60.0 %)"
+    assert page.locator(".stage.out").count() == 1
+    page.get_by_role("slider", name="to").press("Home")
+    assert page.locator(".say").inner_text() == "2 of 3 teachers: stage 1 (20.0 %), 2 (40.0 %)"
+
+
+def test_image_browser_filters_and_moves(show):
+    page = show(ImageBrowser(NAMES, 3, image, lambda c, i: image(c, i + 10), lambda c, i: f"loss {c}.{i}"))
+    large, real = page.locator(".pair img").all()
+    page.get_by_label("class").press("ArrowDown")
+    page.get_by_label("image").press("ArrowRight")
+    assert page.locator(".say").inner_text() == "caterpillar, image 2 of 3. loss 1.1"
+    assert large.get_attribute("alt") == "caterpillar, synthesized image 1"
+    assert colour(page, large) == 41
+    assert colour(page, real) == 51
+    page.locator(".thumbs img").nth(2).click()
+    assert colour(page, large) == 42
+    page.get_by_label("filter").fill("DOG")
+    assert page.get_by_label("class").inner_text().split() == ["dog"]
+    assert colour(page, large) == 82
+
+
+def colour(page, img) -> int:
+    "The red of the first pixel, as the browser shows it"
+    return page.evaluate(
+        """async img => {
+          await img.decode()
+          const pen = document.createElement('canvas').getContext('2d')
+          pen.drawImage(img, 0, 0)
+          return pen.getImageData(0, 0, 1, 1).data[0]
+        }""",
+        img.element_handle(),
+    )
+
+
+def test_run_browser_changes_the_run(show, tmp_path):
+    for ipc, run in enumerate(("first", "second"), 1):
+        write_json(tmp_path / run / "recipe.json", {"name": run, "ipc": ipc})
+        write_json(tmp_path / run / "distilled" / "classes.json", [{"folder": n, "name": n} for n in NAMES])
+        for c, name in enumerate(NAMES):
+            for i in range(ipc):
+                write_file(tmp_path / run / "distilled" / name / f"{i:05d}.png", png(image(c, i)))
+    page = show(RunBrowser(tmp_path))
+    page.get_by_label("run").press("ArrowDown")
+    assert page.locator(".say:visible").inner_text() == "cat, image 1 of 2"
+    page.locator("details:visible", has_text="Recipe").locator("summary").press("Enter")
+    assert page.locator("td:visible").all_inner_texts() == ["name", "second", "ipc", "2"]
+
+
+CELLS = [
+    """
+import time
+import torch
+from teddy_nb.curves import LossCurves
+from teddy_nb.viewers import Film
+""",
+    """
+film = Film(torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 3, 8, 8), [0, 10, 20, 40], "cat")
+film
+""",
+    """
+curves = LossCurves({})
+curves
+""",
+    """
+for t in range(1, 40):
+    curves.add({"terms": {"total": 9 / t, "BN": 5 / t}})
+    time.sleep(0.1)
+curves.draw()
+""",
+]
+
+
+@contextmanager
+def jupyterlab(folder: Path):
+    "A JupyterLab server with settings of its own; yields its address"
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    quiet = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    quiet.parent.mkdir(parents=True)
+    quiet.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
+    own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "spaces"}
+    server = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            "--no-browser",
+            "--allow-root",
+            f"--port={port}",
+            f"--notebook-dir={folder}",
+        ]
+        + ["--IdentityProvider.token=", "--ServerApp.port_retries=0"],
+        env=os.environ | {k: str(folder / v) for k, v in own.items()},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/api", 30)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def wait_for(url: str, seconds: float):
+    "Wait until `url` answers"
+    give_up = time.monotonic() + seconds
+    while True:
+        try:
+            return urllib.request.urlopen(url, timeout=5).close()
+        except OSError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.2)
+
+
+def test_live_in_jupyterlab(chromium, tmp_path):
+    cells = [
+        {
+            "cell_type": "code",
+            "id": f"c{i}",
+            "metadata": {},
+            "outputs": [],
+            "execution_count": None,
+            "source": c.strip(),
+        }
+        for i, c in enumerate(CELLS)
+    ]
+    spec = {"kernelspec": {"name": "python3", "display_name": "python3"}}
+    notebook = {"cells": cells, "metadata": spec, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "live.ipynb").write_text(json.dumps(notebook))
+    with jupyterlab(tmp_path) as address:
+        page = chromium.new_page(viewport={"width": 1100, "height": 900})
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{address}/lab/tree/live.ipynb")
+        page.get_by_text("| Idle").wait_for()  # the kernel has started
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.locator("[data-command='runmenu:run-all']").click()
+        curve = page.locator(".jp-OutputArea polyline").first
+        curve.wait_for(timeout=30_000)
+        before = curve.get_attribute("points")
+        page.wait_for_function(
+            "before => document.querySelector('polyline').getAttribute('points') !== before", arg=before
+        )
+        page.locator(".noUi-handle").first.press("ArrowRight")
+        page.locator("img[alt='cat, iteration 10 of 40']").wait_for()
+        page.get_by_text("iteration 38: total 0.231, BN 0.128").wait_for()
+        page.locator(".panel input").press("ArrowLeft")
+        page.get_by_text("iteration 37: total 0.237, BN 0.132").wait_for()
+        page.close()
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []

@@ -1,0 +1,45 @@
+"Run notebooks and store their outputs; cells under a skipped flag keep the outputs they have: save.py [--flags 'slow cuda'] NOTEBOOK..."
+
+import argparse
+import sys
+from pathlib import Path
+
+from execnb.nbio import write_nb
+from execnb.shell import CaptureShell
+from fastcore.xtras import working_directory
+from nbdev.clean import nbdev_clean
+from nbdev.config import get_config
+from nbdev.process import NBProcessor
+
+
+def run(path: Path, skip_flags: set[str]):
+    "Execute the notebook at `path` in its own folder and write it back with its outputs"
+    nb = NBProcessor(path, rm_directives=False, process=True).nb
+
+    def skip(cell):
+        return cell.cell_type != "code" or skip_flags & cell.directives_.keys() or "eval:" in cell.directives_
+
+    shell = CaptureShell(path)
+    try:
+        with working_directory(path.parent):
+            shell.run_all(nb, exc_stop=True, preproc=skip)
+    except Exception:
+        sys.exit(shell.prettytb(fname=path))
+    for cell in nb.cells:
+        cell.pop("directives_", None)
+    write_nb(nb, path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--flags", default="", help="flags whose cells run too, such as 'slow cuda'")
+    parser.add_argument("notebooks", nargs="+", type=Path)
+    args = parser.parse_args()
+    skip_flags = set(get_config().tst_flags.split()) - set(args.flags.split())
+    for path in [p.resolve() for p in args.notebooks]:
+        run(path, skip_flags)
+        nbdev_clean(str(path))
+
+
+if __name__ == "__main__":
+    main()
