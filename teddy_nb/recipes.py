@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['CROP', 'TINY_TEACHER', 'IMAGENET_TEACHER', 'FINETUNE', 'TINY_SYNTHESIS', 'IMAGENET_SYNTHESIS', 'TINY_STUDENT',
-           'IMAGENET_STUDENT', 'TINY_SCORED', 'IMAGENET_SCORED', 'PRESETS', 'DIGITS_TEACHER', 'DIGITS_SYNTHESIS',
-           'DIGITS_STUDENT', 'CIFAR_TEACHER', 'CIFAR_SYNTHESIS', 'CIFAR_STUDENT', 'OWN_TEACHER', 'OWN_STUDENT',
-           'CONVNET', 'RECIPES', 'Training', 'PriorPool', 'PostPool', 'Synthesis', 'Validation', 'Recipe', 'window',
-           'scored', 'get_recipe']
+           'IMAGENET_STUDENT', 'TINY_SCORED', 'IMAGENET_SCORED', 'PRESETS', 'DIGITS_VIEWS', 'DIGITS_TEACHER',
+           'DIGITS_SYNTHESIS', 'DIGITS_STUDENT', 'CIFAR_VIEWS', 'CIFAR_TEACHER', 'CIFAR_SYNTHESIS', 'CIFAR_STUDENT',
+           'OWN_TEACHER', 'CONVNET', 'RECIPES', 'Training', 'PriorPool', 'PostPool', 'Synthesis', 'Validation',
+           'Recipe', 'window', 'scored', 'get_recipe']
 
 # %% ../nbs/toolkit/recipes.ipynb #925b368a
 from dataclasses import dataclass, replace
@@ -39,6 +39,10 @@ class PriorPool:
     training: Training
     stages: tuple[int, ...]  # Epochs after which a teacher is kept
 
+    @property
+    def size(self) -> int:  # Teachers in the pool
+        return len(self.stages)
+
 
 @dataclass(frozen=True)
 class PostPool:
@@ -63,6 +67,7 @@ class Synthesis:
     batch_size: int = 100  # Classes that share one batch, hence one set of statistics
     betas: tuple[float, float] = (0.5, 0.9)  # Of Adam
     weight_decay: float = 1e-4  # On the pixels
+    class_weight: float = 0.0  # Weight of the class-wise means (Eq. 11); 0 is Eq. 14 as printed
     first: float = 1.0  # Multiplier of the first layer's term: 1 as Eq. 14 prints it, 10 in SRe2L
     views: Views = Views()  # Random views of the synthetic images, one each and step
 
@@ -195,25 +200,38 @@ PRESETS = [
 ]  # fmt: skip
 
 # %% ../nbs/toolkit/recipes.ipynb #777a39d5
-DIGITS_TEACHER = Training(epochs=12, batch_size=64, lr=0.1, views=Views(shift=1))
-DIGITS_SYNTHESIS = Synthesis(iterations=400, lr=0.05, bn_weight=1.0, teachers=3)
+DIGITS_VIEWS = Views(scale=(0.8, 1.0), shift=1, rotate=10)
+DIGITS_TEACHER = Training(epochs=15, batch_size=64, lr=0.03, views=DIGITS_VIEWS)
+DIGITS_SYNTHESIS = Synthesis(
+    iterations=300,
+    lr=0.1,
+    bn_weight=0.1,
+    teachers=3,
+    class_weight=10.0,
+    views=DIGITS_VIEWS,  # as the teachers
+)
 DIGITS_STUDENT = Training(
-    400, 64, 0.001, optimizer="adamw", weight_decay=0.01, views=Views((0.7, 1.0), shift=1, rotate=10)
+    epochs=200,
+    batch_size=64,
+    lr=0.001,  # as D.3
+    optimizer="adamw",  # as D.3
+    weight_decay=0.01,  # as D.3
+    views=Views(scale=(0.7, 1.0), shift=1, rotate=10),
 )
 
-CIFAR_TEACHER = Training(epochs=14, batch_size=128, lr=0.1, weight_decay=5e-4, views=Views(shift=4, flip=True))
-CIFAR_SYNTHESIS = Synthesis(iterations=1000, lr=0.05, bn_weight=1.0, teachers=3, views=Views(shift=4, flip=True))
-CIFAR_STUDENT = Training(
-    1000, 256, 0.001, optimizer="adamw", weight_decay=0.01, views=Views((0.6, 1.0), shift=4, rotate=15, flip=True)
+CIFAR_VIEWS = Views(shift=4, flip=True)  # the usual crop of padded images, and flip
+CIFAR_TEACHER = Training(epochs=14, batch_size=128, lr=0.1, weight_decay=5e-4, views=CIFAR_VIEWS)
+CIFAR_SYNTHESIS = replace(DIGITS_SYNTHESIS, iterations=1000, views=CIFAR_VIEWS)
+CIFAR_STUDENT = replace(
+    DIGITS_STUDENT, epochs=300, batch_size=256, views=Views((0.6, 1.0), shift=4, rotate=15, flip=True)
 )
 
 OWN_TEACHER = replace(CIFAR_TEACHER, epochs=30, batch_size=32)
-OWN_STUDENT = replace(CIFAR_STUDENT, epochs=300)
 
 
-def _pair(name, model, student, teacher, stages, synthesis, student_training, seeds):
+def _pair(name, model, teacher, stages, synthesis, student, seeds):
     "The prior and the post recipe of a set"
-    by = scored(student, student_training, student_training, seeds=seeds)
+    by = scored(model, student, student, seeds=seeds)
     post = PostPool(teacher, 6, finetune=replace(teacher, epochs=2, schedule="step", lr_step=1))
     return [
         _recipe(f"{name}_prior", model, PriorPool(teacher, stages), synthesis, by),
@@ -223,20 +241,11 @@ def _pair(name, model, student, teacher, stages, synthesis, student_training, se
 
 CONVNET = "convnet-3-128-batch"
 PRESETS += [
-    *_pair(
-        "digits",
-        "convnet-3-64-batch",
-        "convnet-3-64-batch",
-        DIGITS_TEACHER,
-        window(1, 6, 1),
-        DIGITS_SYNTHESIS,
-        DIGITS_STUDENT,
-        5,
-    ),
-    *_pair("cifar10", CONVNET, CONVNET, CIFAR_TEACHER, window(1, 6, 1), CIFAR_SYNTHESIS, CIFAR_STUDENT, 3),
-    *_pair("cifar100", CONVNET, CONVNET, CIFAR_TEACHER, window(1, 6, 1), CIFAR_SYNTHESIS, CIFAR_STUDENT, 3),
-    *_pair("imagenette", "resnet18", "resnet18", OWN_TEACHER, window(5, 30, 5), CIFAR_SYNTHESIS, OWN_STUDENT, 3),
-    *_pair("folder", CONVNET, CONVNET, OWN_TEACHER, window(5, 30, 5), CIFAR_SYNTHESIS, OWN_STUDENT, 3),
+    *_pair("digits", "convnet-3-32-batch", DIGITS_TEACHER, window(1, 5, 1), DIGITS_SYNTHESIS, DIGITS_STUDENT, 5),
+    *_pair("cifar10", CONVNET, CIFAR_TEACHER, window(1, 6, 1), CIFAR_SYNTHESIS, CIFAR_STUDENT, 3),
+    *_pair("cifar100", CONVNET, CIFAR_TEACHER, window(1, 6, 1), CIFAR_SYNTHESIS, CIFAR_STUDENT, 3),
+    *_pair("imagenette", "resnet18", OWN_TEACHER, window(5, 30, 5), CIFAR_SYNTHESIS, CIFAR_STUDENT, 3),
+    *_pair("folder", CONVNET, OWN_TEACHER, window(5, 30, 5), CIFAR_SYNTHESIS, CIFAR_STUDENT, 3),
 ]
 
 # %% ../nbs/toolkit/recipes.ipynb #f5d6ed48

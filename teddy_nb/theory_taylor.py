@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call, grad, jacrev, jvp
+from torch.func import functional_call, grad, jacrev
 
 from .core import seeded
 
@@ -117,8 +117,8 @@ def curvature(
     pair: Pair,  # Images and targets
     v: Params,  # Direction in parameter space
 ) -> Tensor:  # Scalar, v . H v
-    "Second derivative of the loss along `v`, by forward over reverse differentiation"
-    return flat(jvp(lambda p: grad(loss)(p, *pair), (theta,), (v,))[1]) @ flat(v)
+    "Second derivative of the loss along `v`, without forming H"
+    return flat(grad(lambda p: flat(grad(loss)(p, *pair)) @ flat(v))(theta)) @ flat(v)
 
 # %% ../nbs/00_theory_taylor.ipynb #b0dc815f
 def product_match(

@@ -84,7 +84,7 @@ STYLE = """<style>
 .teddy .thumbs .on { outline: 3px solid #d55e00; }
 .teddy select:not([size='1']) { width: 16rem; }
 .teddy table { border-collapse: collapse; font-size: 0.9rem; display: block; overflow-x: auto; }
-.teddy th, .teddy td { padding: 0.2rem 0.8rem 0.2rem 0; text-align: left; }
+.teddy th, .teddy td { padding: 0.2rem 0.8rem 0.2rem 0; text-align: left; white-space: nowrap; }
 .teddy tr { border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent); background: none; }
 .teddy summary { cursor: pointer; font-weight: 600; margin: 0.5rem 0; }
 .teddy .stage { fill: #d55e00; stroke: #d55e00; stroke-width: 2; }
@@ -130,7 +130,7 @@ def static_view(
         data = output.get("data", {})
         if html := "".join(data.pop("text/html", [])):
             data.pop("application/vnd.jupyter.widget-view+json", None)
-            data["text/markdown"] = f"``````{{=html}}\n{html}\n``````"
+            data["text/markdown"] = f"``````{{=html}}\n{html}\n``````".splitlines(keepends=True)
 
 # %% ../nbs/toolkit/viewers.ipynb #866a97c9
 KEYS = 'data-lm-suppress-shortcuts="true"'  # Keeps JupyterLab from taking the arrow keys for itself

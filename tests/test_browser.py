@@ -103,7 +103,7 @@ def test_image_browser_filters_and_moves(show):
     page.get_by_label("class").press("ArrowDown")
     page.get_by_label("image").press("ArrowRight")
     assert page.locator(".say").inner_text() == "caterpillar, image 2 of 3. loss 1.1"
-    assert large.get_attribute("alt") == "caterpillar, synthesized image 1"
+    assert large.get_attribute("alt") == "caterpillar, synthesized image 2"
     assert colour(page, large) == 41
     assert colour(page, real) == 51
     page.locator(".thumbs img").nth(2).click()
@@ -144,12 +144,16 @@ CELLS = [
     """
 import time
 import torch
+from teddy_nb.browser import ImageBrowser
 from teddy_nb.curves import LossCurves
 from teddy_nb.viewers import Film
 """,
     """
 film = Film(torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 3, 8, 8), [0, 10, 20, 40], "cat")
 film
+""",
+    """
+ImageBrowser(["cat", "dog"], 2, lambda c, i: torch.zeros(3, 8, 8, dtype=torch.uint8))
 """,
     """
 curves = LossCurves({})
@@ -189,7 +193,7 @@ def jupyterlab(folder: Path):
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_for(f"http://127.0.0.1:{port}/api", 30)
+        wait_for(f"http://127.0.0.1:{port}/api", 60)
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
@@ -225,6 +229,7 @@ def test_live_in_jupyterlab(chromium, tmp_path):
     (tmp_path / "live.ipynb").write_text(json.dumps(notebook))
     with jupyterlab(tmp_path) as address:
         page = chromium.new_page(viewport={"width": 1100, "height": 900})
+        page.set_default_timeout(60_000)
         asked = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"{address}/lab/tree/live.ipynb")
@@ -232,13 +237,16 @@ def test_live_in_jupyterlab(chromium, tmp_path):
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.locator("[data-command='runmenu:run-all']").click()
         curve = page.locator(".jp-OutputArea polyline").first
-        curve.wait_for(timeout=30_000)
+        curve.wait_for()
         before = curve.get_attribute("points")
         page.wait_for_function(
             "before => document.querySelector('polyline').getAttribute('points') !== before", arg=before
         )
         page.locator(".noUi-handle").first.press("ArrowRight")
         page.locator("img[alt='cat, iteration 10 of 40']").wait_for()
+        page.locator(".noUi-handle").nth(1).press("ArrowRight")
+        page.locator(".noUi-handle").nth(2).press("ArrowRight")
+        page.get_by_text("dog, image 2 of 2").wait_for()
         page.get_by_text("iteration 38: total 0.231, BN 0.128").wait_for()
         page.locator(".panel input").press("ArrowLeft")
         page.get_by_text("iteration 37: total 0.237, BN 0.132").wait_for()

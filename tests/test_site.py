@@ -7,6 +7,8 @@ from urllib.parse import unquote
 
 import pytest
 import yaml
+from nbdev.config import get_config
+from nbdev.doclinks import nbglob
 from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
 
@@ -81,6 +83,15 @@ def test_sidebar_and_pages_agree(config, pages):
 
 def test_every_page_has_title_and_description(front):
     assert {p: "no front matter" for p, f in front.items() if not {"title", "description"} <= f.keys()} == {}
+
+
+def test_title_cells_hold_nothing_else():
+    "nbdev makes front matter of the cell with the title, and drops whatever else it holds"
+    lost = {}
+    for path in nbglob(get_config().nbs_path, as_path=True):
+        lines = text(json.loads(path.read_text())["cells"][0]).splitlines()
+        lost[path.name] = [line for line in lines if line and not re.match(r"# |> |- \w+:", line)]
+    assert [name for name, lines in lost.items() if lines] == []
 
 
 def test_named_files_exist(site, config):

@@ -23,7 +23,7 @@ def run(path: Path, skip_flags: set[str]):
     try:
         with working_directory(path.parent):
             shell.run_all(nb, exc_stop=True, preproc=skip)
-    except Exception:
+    except Exception:  # noqa: BLE001
         sys.exit(shell.prettytb(fname=path))
     for cell in nb.cells:
         cell.pop("directives_", None)
