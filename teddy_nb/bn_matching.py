@@ -139,7 +139,7 @@ def synthesize_index(
     recipe: Synthesis,
     seed: int,  # Of the run
     i: int,  # Index of the image within its class
-    film: list | None = None,  # Filled with the images after each step, `[classes, C, H, W]` uint8
+    watch: Callable | None = None,  # Called after each step with its number, the images and the step's `[4]` losses
 ) -> tuple[Tensor, Tensor]:  # Normalized images `[classes, C, H, W]`; `[steps, 4]` of `LOSSES`
     "Synthesize the i-th image of every class by minimising Eq. 14 over the pixels"
     means = [class_means(t, data) if recipe.class_weight else None for t in teachers]
@@ -158,8 +158,8 @@ def synthesize_index(
         schedule.step()
         with torch.no_grad():
             x.clamp_(low, high)
-        if film is not None:
-            film.append(data.denormalize(x.detach()).cpu())
+        if watch:
+            watch(step, x.detach(), losses[step])
     if not losses.isfinite().all():
         bad = (~losses.isfinite().all(1)).nonzero()[0].item()
         raise BadInput(

@@ -6,8 +6,8 @@
 __all__ = ['CROP', 'TINY_TEACHER', 'IMAGENET_TEACHER', 'FINETUNE', 'TINY_SYNTHESIS', 'IMAGENET_SYNTHESIS', 'TINY_STUDENT',
            'IMAGENET_STUDENT', 'TINY_SCORED', 'IMAGENET_SCORED', 'PRESETS', 'DIGITS_VIEWS', 'DIGITS_TEACHER',
            'DIGITS_SYNTHESIS', 'DIGITS_STUDENT', 'CIFAR_VIEWS', 'CIFAR_TEACHER', 'CIFAR_SYNTHESIS', 'CIFAR_STUDENT',
-           'OWN_TEACHER', 'CONVNET', 'RECIPES', 'Training', 'PriorPool', 'PostPool', 'Synthesis', 'Validation',
-           'Recipe', 'window', 'scored', 'get_recipe']
+           'OWN_TEACHER', 'OWN_SYNTHESIS', 'CONVNET', 'RECIPES', 'Training', 'PriorPool', 'PostPool', 'Synthesis',
+           'Validation', 'Recipe', 'window', 'scored', 'get_recipe']
 
 # %% ../nbs/toolkit/recipes.ipynb #925b368a
 from dataclasses import dataclass, replace
@@ -226,7 +226,8 @@ CIFAR_STUDENT = replace(
     DIGITS_STUDENT, epochs=300, batch_size=256, views=Views((0.6, 1.0), shift=4, rotate=15, flip=True)
 )
 
-OWN_TEACHER = replace(CIFAR_TEACHER, epochs=30, batch_size=32)
+OWN_TEACHER = replace(CIFAR_TEACHER, epochs=40, batch_size=16, lr=0.02)  # enough steps for a few dozen images
+OWN_SYNTHESIS = replace(CIFAR_SYNTHESIS, iterations=300)
 
 
 def _pair(name, model, teacher, stages, synthesis, student, seeds):
@@ -241,11 +242,11 @@ def _pair(name, model, teacher, stages, synthesis, student, seeds):
 
 CONVNET = "convnet-3-128-batch"
 PRESETS += [
-    *_pair("digits", "convnet-3-32-batch", DIGITS_TEACHER, window(1, 5, 1), DIGITS_SYNTHESIS, DIGITS_STUDENT, 5),
+    *_pair("digits", "convnet-3-32-batch", DIGITS_TEACHER, window(4, 8, 1), DIGITS_SYNTHESIS, DIGITS_STUDENT, 5),
     *_pair("cifar10", CONVNET, CIFAR_TEACHER, window(1, 6, 1), CIFAR_SYNTHESIS, CIFAR_STUDENT, 3),
     *_pair("cifar100", CONVNET, CIFAR_TEACHER, window(1, 6, 1), CIFAR_SYNTHESIS, CIFAR_STUDENT, 3),
-    *_pair("imagenette", "resnet18", OWN_TEACHER, window(5, 30, 5), CIFAR_SYNTHESIS, CIFAR_STUDENT, 3),
-    *_pair("folder", CONVNET, OWN_TEACHER, window(5, 30, 5), CIFAR_SYNTHESIS, CIFAR_STUDENT, 3),
+    *_pair("imagenette", "resnet18", OWN_TEACHER, window(5, 25, 5), OWN_SYNTHESIS, CIFAR_STUDENT, 3),
+    *_pair("folder", "convnet-3-64-batch", OWN_TEACHER, window(5, 25, 5), OWN_SYNTHESIS, CIFAR_STUDENT, 3),
 ]
 
 # %% ../nbs/toolkit/recipes.ipynb #f5d6ed48
@@ -257,5 +258,5 @@ def get_recipe(
 ) -> Recipe:
     "A preset by its name; raises `BadInput` that lists the known ones"
     if name not in RECIPES:
-        raise BadInput(f"unknown recipe {name!r}; choose one of {', '.join(RECIPES)}")
+        raise BadInput(f"unknown preset {name!r}; choose one of {', '.join(RECIPES)}")
     return RECIPES[name]

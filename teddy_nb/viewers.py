@@ -55,7 +55,7 @@ def loss_curves(
     ax.set(xlabel="iteration", ylabel="loss")
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False)
+    fig.legend(frameon=False, loc="outside upper center", ncols=len(losses))
     return fig
 
 # %% ../nbs/toolkit/viewers.ipynb #2c06a7e4

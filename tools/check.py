@@ -1,6 +1,7 @@
 "Everything `make test` runs; stops at the first failure"
 
 import hashlib
+import os
 import subprocess
 import sys
 import time
@@ -36,8 +37,10 @@ def unchanged(*command: str):
         sys.exit(f"== {command[0]} FAILED: it changed {', '.join(changed)}; run it and commit what it writes")
 
 
+os.environ["OMP_NUM_THREADS"] = "1"  # Two notebooks run at once; threads of their own would only wait for each other
 unchanged("nbdev_clean")
 unchanged("nbdev_export")
+unchanged(sys.executable, "tools/readme.py")
 step("ruff", "check")
 step("ruff", "format", "--check")
 step("nbdev_test", "--timing", "--n_workers", "2")

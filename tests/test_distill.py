@@ -1,0 +1,110 @@
+"Whole runs in processes of their own: killed and continued, and judged by a script that knows nothing of this package"
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from sklearn.datasets import load_digits
+from torch import nn
+from torchvision.datasets import ImageFolder
+from torchvision.transforms.v2.functional import pil_to_tensor
+
+BRIEF = """
+import sys
+from dataclasses import replace
+from teddy_nb import cli
+from teddy_nb.recipes import RECIPES
+
+r = RECIPES["digits_prior"]
+short = lambda v: replace(v, seeds=1, training=replace(v.training, epochs=3))
+pool = replace(r.pool, training=replace(r.pool.training, epochs=3), stages=(1, 2, 3))
+synthesis = replace(r.synthesis, iterations=60)
+RECIPES["digits_prior"] = replace(r, pool=pool, synthesis=synthesis, hard=short(r.hard), soft=short(r.soft))
+cli.distill("digits", ipc=3, out=sys.argv[1])
+"""
+
+
+def start(out: Path) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", BRIEF, str(out)], stderr=subprocess.DEVNULL)
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    "Every file of a run but those that tell times"
+    files = (p for p in out.rglob("*") if p.is_file() and p.name not in ("log.jsonl", "results.json"))
+    return {p.relative_to(out).as_posix(): p.read_bytes() for p in files}
+
+
+def test_a_killed_run_ends_with_the_same_bytes(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert start(whole).wait() == 0
+    for awaited in ("pool/manifest.json", "synth/00001.safetensors"):
+        process = start(killed)
+        while not (killed / awaited).exists():
+            assert process.poll() is None, f"ended before {awaited}"
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not (killed / "results.json").exists()
+    first = (killed / "synth/00000.safetensors").stat().st_mtime_ns
+    assert start(killed).wait() == 0
+    assert contents(killed) == contents(whole)
+    assert (killed / "synth/00000.safetensors").stat().st_mtime_ns == first
+
+
+@pytest.fixture
+def distilled(tmp_path) -> Path:
+    code = """
+import sys
+from pathlib import Path
+from teddy_nb.bn_matching import synthesize
+from teddy_nb.data import load_data
+from teddy_nb.pool_prior import train_pool
+from teddy_nb.recipes import get_recipe
+
+data, recipe = load_data("digits"), get_recipe("digits_prior")
+synthesize(train_pool(data, recipe), data.train, recipe.synthesis, ipc=1).save(Path(sys.argv[1]))
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "distilled")], check=True, stderr=subprocess.DEVNULL)
+    return tmp_path / "distilled"
+
+
+def student_accuracy(x: torch.Tensor, y: torch.Tensor, test: tuple[torch.Tensor, torch.Tensor], seed: int) -> float:
+    "Train a small network of its own kind on the images, jittered by a pixel, and score it"
+    torch.manual_seed(seed)
+    layers = [nn.Conv2d(1, 32, 3, padding=1), nn.GroupNorm(4, 32), nn.ReLU(), nn.MaxPool2d(2)]
+    layers += [nn.Conv2d(32, 64, 3, padding=1), nn.GroupNorm(4, 64), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+    net = nn.Sequential(*layers, nn.Linear(64 * 16, 10))
+    optimizer = torch.optim.Adam(net.parameters(), 0.002)
+    for _ in range(80):
+        shifts = torch.randint(-1, 2, (len(x), 2)).tolist()
+        moved = torch.stack([i.roll(s, (1, 2)) for i, s in zip(x, shifts, strict=True)])
+        loss = F.cross_entropy(net(moved), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        return (net(test[0]).argmax(1) == test[1]).float().mean().item()
+
+
+def test_an_independent_student_learns_more_than_from_random_images(distilled):
+    folder = ImageFolder(distilled, loader=lambda p: p)
+    x = torch.stack([pil_to_tensor(Image.open(p).convert("L")) for p, _ in folder.samples]).float() / 255
+    raw = load_digits()
+    real = F.interpolate(torch.tensor(raw.images, dtype=torch.float32)[:, None] / 16, size=(16, 16), mode="bilinear")
+    labels = torch.tensor(raw.target)
+    scores = {"distilled": [], "random": []}
+    for seed in range(3):
+        torch.manual_seed(seed)
+        order = torch.randperm(len(real))
+        picked = torch.stack([order[labels[order] == c][0] for c in range(10)])
+        test = real, labels
+        scores["distilled"].append(student_accuracy(x, torch.tensor(folder.targets), test, seed))
+        scores["random"].append(student_accuracy(real[picked], labels[picked], test, seed))
+    assert sum(scores["distilled"]) / 3 > sum(scores["random"]) / 3 + 0.05, scores
