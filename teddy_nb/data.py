@@ -76,6 +76,10 @@ class ImageSet:
     def __len__(self):
         return len(self.labels)
 
+    def __repr__(self):
+        kind = f"{self.n_classes} classes, {self.channels}x{self.size}x{self.size} pixels"
+        return f"{type(self).__name__}({self.name}: {len(self)} images, {kind})"
+
     @property
     def n_classes(self) -> int:
         return len(self.classes)

@@ -37,6 +37,9 @@ class Teacher:
     def file(self) -> str:
         return f"{self.arch}-{self.stage:g}.safetensors"
 
+    def __repr__(self):
+        return f"Teacher({self.arch}, {self.stage:g} epochs, {self.accuracy:.1%})"
+
 
 def make_teacher(
     model: nn.Module,  # Copied
@@ -143,6 +146,9 @@ class Pool:
                 f"the teachers take {self.channels}-channel images of {self.size} pixels, "
                 f"but {data.name} has {data.channels} channels and {data.size} pixels"
             )
+
+    def __repr__(self):
+        return f"Pool({self.kind}: {', '.join(map(repr, self.teachers))})"
 
     def _repr_markdown_(self):
         rows = [

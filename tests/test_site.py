@@ -121,6 +121,11 @@ def test_no_stored_error(pages):
     assert [page for page, _, output in outputs(pages) if output["output_type"] == "error"] == []
 
 
+def test_no_stored_stderr(pages):
+    "Progress bars and warnings are for the person who runs the page, not for its reader"
+    assert [page for page, _, output in outputs(pages) if output.get("name") == "stderr"] == []
+
+
 def test_no_page_over_3_mb(site, pages):
     assert [p for p in pages if (site / p).stat().st_size > 3 * MB] == []
 

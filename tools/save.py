@@ -1,8 +1,11 @@
 "Run notebooks and store their outputs; cells under a skipped flag keep the outputs they have: save.py [--flags 'slow cuda'] NOTEBOOK..."
 
 import argparse
+import os
 import sys
 from pathlib import Path
+
+os.environ["TQDM_DISABLE"] = "1"  # Read when tqdm is imported; a page has no use for progress bars
 
 from execnb.nbio import write_nb
 from execnb.shell import CaptureShell
