@@ -22,6 +22,9 @@ def run(path: Path, skip_flags: set[str]):
     def skip(cell):
         return cell.cell_type != "code" or skip_flags & cell.directives_.keys() or "eval:" in cell.directives_
 
+    for cell in nb.cells:
+        if not skip(cell):
+            cell.outputs = []
     shell = CaptureShell(path)
     try:
         with working_directory(path.parent):
