@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from .core import BadInput, generator
-from .data import ImageSet, Views, affine_views, real_indices, warp
+from .data import ImageSet, real_indices
 from .pool import Pool, Teacher
 from .recipes import Synthesis
 from .store import LOSSES, DistilledSet, read_tensors, write_tensors
+from .views import Views, affine_views, warp
 
 # %% ../nbs/03_bn_matching.ipynb #26dbd583
 def batch_stats(

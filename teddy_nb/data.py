@@ -6,7 +6,7 @@
 __all__ = ['RESIDENT_BYTES', 'cifar10', 'cifar100', 'IMAGENET_CONSTANTS', 'IMAGENETTE', 'DATASETS', 'ClassEntry', 'ImageFiles',
            'ImageSet', 'Splits', 'pixel_stats', 'split_by_class', 'Part', 'make_splits', 'digits', 'manifest',
            'folder_part', 'image_folder', 'tiny_imagenet', 'imagenet', 'imagenette', 'load_data', 'usual_size',
-           'real_indices', 'imbalanced', 'Views', 'affine_views', 'warp']
+           'real_indices', 'imbalanced']
 
 # %% ../nbs/toolkit/data.ipynb #0a64f9e2
 import math
@@ -20,11 +20,10 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision import datasets
 from torchvision.models import ResNet18_Weights
-from torchvision.transforms import v2
 from torchvision.transforms.v2.functional import center_crop, pil_to_tensor, resize
 from tqdm.auto import tqdm
 
@@ -470,46 +469,3 @@ def imbalanced(
         share = low + (high - low) * torch.rand((), generator=gen).item()
         keep.append(members[torch.randperm(len(members), generator=gen)[: max(1, round(share * len(members)))]])
     return data.subset(torch.cat(keep).sort().values)
-
-# %% ../nbs/toolkit/data.ipynb #e987acc9
-@dataclass(frozen=True)
-class Views:
-    "How an image may be shown"
-
-    scale: tuple[float, float] = (1.0, 1.0)  # Share of the area that a random crop keeps
-    ratio: tuple[float, float] = (1.0, 1.0)  # Aspect ratio of the crop
-    shift: int = 0  # Largest shift in pixels, each way; the edge is repeated
-    rotate: float = 0.0  # Largest rotation in degrees, each way
-    flip: bool = False  # Left-right flip with probability 1/2
-
-
-def affine_views(
-    views: Views,
-    n: int,  # Images
-    size: int,  # Height and width, pixels
-    gen: Generator,  # On the CPU
-) -> Tensor:  # `[n, 2, 3]`, for `warp`
-    "Draw one random view for each of `n` images"
-
-    def uniform(low, high):
-        return low + (high - low) * torch.rand(n, generator=gen)
-
-    area = uniform(*views.scale)
-    ratio = uniform(math.log(views.ratio[0]), math.log(views.ratio[1])).exp()
-    w, h = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
-    x, y = uniform(-1, 1) * (1 - w), uniform(-1, 1) * (1 - h)
-    dx, dy = torch.randint(-views.shift, views.shift + 1, (2, n), generator=gen) * 2 / size
-    angle = uniform(-views.rotate, views.rotate) * math.pi / 180
-    mirror = 1 - 2 * (torch.rand(n, generator=gen) < views.flip / 2).float()
-    cos, sin = angle.cos(), angle.sin()
-    rows = [torch.stack([w * cos * mirror, -w * sin, x + dx]), torch.stack([h * sin * mirror, h * cos, y + dy])]
-    return torch.stack(rows).permute(2, 0, 1)
-
-
-def warp(
-    x: Tensor,  # Images, float `[N, C, H, W]`
-    theta: Tensor,  # One view each, `[N, 2, 3]`
-) -> Tensor:  # `[N, C, H, W]`
-    "Show each image through its view; differentiable in `x`"
-    grid = F.affine_grid(theta.to(x.device, x.dtype), x.shape, align_corners=False)
-    return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)

@@ -13,7 +13,7 @@ __all__ = ['CROP', 'TINY_TEACHER', 'IMAGENET_TEACHER', 'FINETUNE', 'TINY_SYNTHES
 from dataclasses import dataclass, replace
 
 from .core import BadInput
-from .data import Views
+from .views import Views
 
 # %% ../nbs/toolkit/recipes.ipynb #09eec6fe
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from torch import Tensor, nn, optim
 from tqdm.auto import tqdm
 
 from .core import generator, seeded
-from .data import ImageSet, Views, affine_views, warp
+from .data import ImageSet
 from .models import build_model
 from .recipes import Training
+from .views import Views, affine_views, warp
 
 # %% ../nbs/toolkit/training.ipynb #5717e598
 class EpochViews:
