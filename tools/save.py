@@ -1,11 +1,8 @@
 "Run notebooks and store their outputs; cells under a skipped flag keep the outputs they have: save.py [--flags 'slow cuda'] NOTEBOOK..."
 
 import argparse
-import os
 import sys
 from pathlib import Path
-
-os.environ["TQDM_DISABLE"] = "1"  # Read when tqdm is imported; a page has no use for progress bars
 
 from execnb.nbio import write_nb
 from execnb.shell import CaptureShell
@@ -33,6 +30,8 @@ def run(path: Path, skip_flags: set[str]):
         sys.exit(shell.prettytb(fname=path))
     for cell in nb.cells:
         cell.pop("directives_", None)
+        if cell.cell_type == "code":  # Progress bars and warnings are not for the reader of the page
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
     write_nb(nb, path)
 
 
