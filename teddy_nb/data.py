@@ -11,7 +11,7 @@ __all__ = ['RESIDENT_BYTES', 'cifar10', 'cifar100', 'IMAGENET_CONSTANTS', 'IMAGE
 # %% ../nbs/toolkit/data.ipynb #0a64f9e2
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -46,8 +46,10 @@ class ImageFiles(Dataset):
         paths: list[Path],  # One file an image
         size: int,  # Height and width, pixels
         channels: int = 3,  # 3 for RGB, 1 for grey
+        view: Callable
+        | None = None,  # `(PIL image, index) -> PIL image` of that size; resize and centre crop when None
     ):
-        self.paths, self.size, self.channels = paths, size, channels
+        self.paths, self.size, self.channels, self.view = paths, size, channels, view
 
     def __len__(self):
         return len(self.paths)
@@ -58,7 +60,8 @@ class ImageFiles(Dataset):
                 im = im.convert("RGB" if self.channels == 3 else "L")
         except OSError as e:
             raise BadInput(f"{self.paths[i]} cannot be read as an image; mend or remove it") from e
-        return pil_to_tensor(center_crop(resize(im, [self.size], antialias=True), [self.size]))
+        shown = self.view(im, i) if self.view else center_crop(resize(im, [self.size], antialias=True), [self.size])
+        return pil_to_tensor(shown)
 
 # %% ../nbs/toolkit/data.ipynb #25134924
 @dataclass(frozen=True, eq=False)
@@ -116,11 +119,14 @@ class ImageSet:
             images = self.take(idx)
         return replace(self, images=images, labels=self.labels[idx.to(self.device)])
 
+    def shown(self, view: Callable) -> "ImageSet":  # The same files, each read through `view(image, index)`
+        return replace(self, images=ImageFiles(self.images.paths, self.images.size, self.images.channels, view))
+
     def batches(
         self, batch_size: int, order: Tensor | None = None
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:  # index `[B]`, uint8 images `[B, C, H, W]`, labels `[B]`
         order = torch.arange(len(self)) if order is None else order
-        parts = order.tensor_split(math.ceil(len(order) / batch_size))  # Never a last batch of one
+        parts = order.tensor_split(max(1, math.ceil(len(order) / batch_size)))  # Never a last batch of one
         if isinstance(self.images, ImageFiles):
             images = (x.to(self.device, non_blocking=True) for x in _load(self.images, parts))
         else:

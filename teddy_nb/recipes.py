@@ -21,7 +21,7 @@ class Training:
     "How to train one network"
 
     epochs: float  # Passes over the data; a fraction ends within a pass
-    batch_size: int
+    batch_size: int  # Images a step, on each process
     lr: float  # Base learning rate
     optimizer: str = "sgd"  # `sgd` or `adamw`
     momentum: float = 0.9  # Of SGD
@@ -29,6 +29,10 @@ class Training:
     weight_decay: float = 1e-4
     schedule: str = "cosine"  # `cosine` to zero, or `step`: a tenth every `lr_step` epochs
     lr_step: int = 30  # Epochs
+    warmup: int = 0  # Epochs in which the learning rate rises to the schedule's from a hundredth of it
+    label_smoothing: float = 0.0  # Share of the label given to all classes alike
+    precision: str = "fp32"  # `fp32`, or `bf16`: mixed precision on images laid out channels last
+    compile: bool = False  # With torch.compile, where a compiler is at hand
     views: Views = Views()  # Random views of the training images
 
 
@@ -51,8 +55,11 @@ class PostPool:
     training: Training  # Of the converged network
     size: int  # Teachers in the pool
     macs: float = 1.2 / 1.82  # Share of multiply-adds that a member keeps (D.1: 1.2 of ResNet18's 1.82 G)
-    finetune: Training = Training(2, 32, 0.1, schedule="step", lr_step=2)  # Table 4; epochs and lr are the largest
+    round_to: int | None = None  # Channel counts become multiples of it; 8 suits tensor cores
+    finetune: Training = Training(2, 32, 0.1, schedule="step", lr_step=1)  # Table 4; epochs and lr are the largest
     finetune_lr: float = 0.001  # The smallest (Table 4: 0.1-0.001)
+    follow: tuple[int, int] | None = None  # Epochs of the training whose accuracies the members should span, if known
+    reestimate: bool = False  # Measure each member's running statistics anew before it teaches
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,8 @@ TINY_TEACHER = Training(
     momentum=0.9,  # not stated for Tiny-ImageNet; as for ImageNet
     weight_decay=1e-4,  # Table 4
     schedule="cosine",  # Table 4
+    precision="bf16",
+    compile=True,
     views=CROP,  # not stated; as SRe2L's teachers
 )
 IMAGENET_TEACHER = Training(
@@ -125,6 +134,8 @@ IMAGENET_TEACHER = Training(
     weight_decay=1e-4,  # Table 4
     schedule="step",  # Table 4
     lr_step=30,  # Table 4
+    precision="bf16",
+    compile=True,
     views=CROP,  # D.1: the official torchvision code
 )
 FINETUNE = Training(
@@ -135,6 +146,7 @@ FINETUNE = Training(
     weight_decay=1e-4,  # Table 4
     schedule="step",  # Table 4
     lr_step=1,  # Table 4: 0-2
+    precision="bf16",
     views=CROP,
 )
 TINY_SYNTHESIS = Synthesis(
@@ -192,11 +204,11 @@ def _recipe(name, model, pool, synthesis, scored):
 PRESETS = [
     _recipe("tiny_imagenet_prior", "resnet18-small", _trajectory(TINY_TEACHER, 11, 46, 5), TINY_SYNTHESIS, TINY_SCORED),
     _recipe("tiny_imagenet_prior_16_50", "resnet18-small", _trajectory(TINY_TEACHER, 16, 50, 5), TINY_SYNTHESIS, TINY_SCORED),
-    _recipe("tiny_imagenet_post", "resnet18-small", PostPool(TINY_TEACHER, 9, finetune=FINETUNE), replace(TINY_SYNTHESIS, teachers=5), TINY_SCORED),
+    _recipe("tiny_imagenet_post", "resnet18-small", PostPool(TINY_TEACHER, 9, finetune=FINETUNE, follow=(11, 46)), replace(TINY_SYNTHESIS, teachers=5), TINY_SCORED),
     _recipe("imagenet_prior", "resnet18", _trajectory(IMAGENET_TEACHER, 1, 41, 5), IMAGENET_SYNTHESIS, IMAGENET_SCORED),
     _recipe("imagenet_prior_21_61", "resnet18", _trajectory(IMAGENET_TEACHER, 21, 61, 5), IMAGENET_SYNTHESIS, IMAGENET_SCORED),
     _recipe("imagenet_prior_31_71", "resnet18", _trajectory(IMAGENET_TEACHER, 31, 71, 5), IMAGENET_SYNTHESIS, IMAGENET_SCORED),
-    _recipe("imagenet_post", "resnet18", PostPool(replace(IMAGENET_TEACHER, epochs=90), 10, finetune=FINETUNE), replace(IMAGENET_SYNTHESIS, teachers=4), IMAGENET_SCORED),
+    _recipe("imagenet_post", "resnet18", PostPool(replace(IMAGENET_TEACHER, epochs=90), 10, finetune=FINETUNE, follow=(1, 41)), replace(IMAGENET_SYNTHESIS, teachers=4), IMAGENET_SCORED),
 ]  # fmt: skip
 
 # %% ../nbs/toolkit/recipes.ipynb #777a39d5
@@ -220,20 +232,29 @@ DIGITS_STUDENT = Training(
 )
 
 CIFAR_VIEWS = Views(shift=4, flip=True)  # the usual crop of padded images, and flip
-CIFAR_TEACHER = Training(epochs=14, batch_size=128, lr=0.1, weight_decay=5e-4, views=CIFAR_VIEWS)
+CIFAR_TEACHER = Training(
+    epochs=14,
+    batch_size=125,  # divides the training set: one compiled step serves every batch
+    lr=0.1,
+    weight_decay=5e-4,
+    precision="bf16",
+    compile=True,
+    views=CIFAR_VIEWS,
+)
 CIFAR_SYNTHESIS = replace(DIGITS_SYNTHESIS, iterations=1000, views=CIFAR_VIEWS)
 CIFAR_STUDENT = replace(
     DIGITS_STUDENT, epochs=300, batch_size=256, views=Views((0.6, 1.0), shift=4, rotate=15, flip=True)
 )
 
-OWN_TEACHER = replace(CIFAR_TEACHER, epochs=40, batch_size=16, lr=0.02)  # enough steps for a few dozen images
+OWN_TEACHER = Training(epochs=40, batch_size=16, lr=0.02, weight_decay=5e-4, views=CIFAR_VIEWS)  # a few dozen images do
 OWN_SYNTHESIS = replace(CIFAR_SYNTHESIS, iterations=300)
 
 
 def _pair(name, model, teacher, stages, synthesis, student, seeds):
     "The prior and the post recipe of a set"
     by = scored(model, student, student, seeds=seeds)
-    post = PostPool(teacher, 6, finetune=replace(teacher, epochs=2, schedule="step", lr_step=1))
+    finetune = replace(teacher, epochs=2, lr=0.1, schedule="step", lr_step=1, compile=False)
+    post = PostPool(teacher, 6, finetune=finetune, follow=(stages[0], stages[-1]))
     return [
         _recipe(f"{name}_prior", model, PriorPool(teacher, stages), synthesis, by),
         _recipe(f"{name}_post", model, post, synthesis, by),
