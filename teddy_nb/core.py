@@ -12,6 +12,7 @@ import shutil
 from contextlib import contextmanager
 
 import torch
+from accelerate import PartialState
 from torch import Generator
 
 # %% ../nbs/toolkit/core.ipynb #c4b5ac98
@@ -19,10 +20,11 @@ class BadInput(ValueError):
     "Input that the user can mend; the message says what was wrong and what to do"
 
 # %% ../nbs/toolkit/core.ipynb #78ee0bba
-def default_device() -> torch.device:  # The first accelerator PyTorch sees, else the CPU
+def default_device() -> (
+    torch.device
+):  # An accelerator if PyTorch sees one, its own for each of several processes; else the CPU
     "Where to work when the user does not say"
-    available = torch.accelerator.is_available()
-    return torch.accelerator.current_accelerator() if available else torch.device("cpu")
+    return PartialState().device
 
 
 def can_compile() -> bool:

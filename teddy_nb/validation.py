@@ -193,7 +193,7 @@ def train_student(
 
     model = new_model(recipe.student, distilled, seed)
     loss = F.cross_entropy if labels is None else soft_loss(recipe.temperature)
-    fit(model, distilled, recipe.training, seed, prepare, loss, watch, f"student {seed}")
+    fit(model, distilled, recipe.training, seed, prepare, loss, watch, desc=f"student {seed}")
     return scores
 
 # %% ../nbs/04_validation.ipynb #ec00149c

@@ -37,7 +37,7 @@ def start(out: Path) -> subprocess.Popen:
 
 def contents(out: Path) -> dict[str, bytes]:
     "Every file of a run but those that tell times"
-    files = (p for p in out.rglob("*") if p.is_file() and p.name not in ("log.jsonl", "results.json"))
+    files = (p for p in out.rglob("*") if p.is_file() and p.name not in ("log.jsonl", "results.json", "times.json"))
     return {p.relative_to(out).as_posix(): p.read_bytes() for p in files}
 
 
