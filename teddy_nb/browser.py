@@ -224,9 +224,10 @@ def mean_losses(
 def pool_of(
     manifest: dict,  # `pool/manifest.json`
 ) -> PoolCurve:
-    "The pool of a run; pruned teachers, which have no curve, are numbered"
-    curve, teachers = manifest["curve"], manifest["teachers"]
-    stages = [t["stage"] for t in teachers] if curve else range(1, len(teachers) + 1)
+    "The pool of a run; pruned teachers, which are no stages of a curve, are numbered"
+    prior, teachers = manifest["kind"] == "prior", [manifest["files"][f] for f in manifest["teachers"]]
+    curve = manifest["curve"] if prior else []
+    stages = [t["stage"] for t in teachers] if prior else range(1, len(teachers) + 1)
     return PoolCurve(curve, [(s, t["accuracy"]) for s, t in zip(stages, teachers, strict=True)])
 
 

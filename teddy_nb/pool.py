@@ -10,6 +10,7 @@ __all__ = ['COUNTS', 'Teacher', 'make_teacher', 'widths', 'with_widths', 'Pool',
 import copy
 import json
 import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -202,7 +203,7 @@ class Pool:
             "stage (epochs)": lambda t: f"{t.stage:.3g}",
             "test accuracy (%)": lambda t: f"{100 * t.accuracy:.1f}",
             "wanted (%)": lambda t: "" if t.wanted is None else f"{100 * t.wanted:.1f}",
-            "multiply-adds (M)": lambda t: f"{t.macs / 1e6:.1f}",
+            "multiply-adds (M)": lambda t: f"{t.macs / 1e6:,.2f}",
             "parameters (M)": lambda t: f"{t.params / 1e6:.3f}",
             "seconds": lambda t: f"{t.seconds:.1f}",
         }
@@ -336,6 +337,12 @@ def kept_pool(
         processes.wait_for_everyone()
     pool = load_pool(folder, **made)
     pool.check(data.train)
+    if not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in pool.converged.model.modules()):
+        warnings.warn(
+            f"{pool.converged.arch} has no BatchNorm layer; chapter 03 will match statistics that it collects by one pass "
+            "over the data",
+            stacklevel=3,
+        )
     return pool
 
 
