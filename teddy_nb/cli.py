@@ -16,12 +16,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
 from fastcore.script import call_parse, store_true
 
 from .ablations import compare, contestants
 from .browser import mean_losses
-from .core import BadInput, default_device
+from .core import BadInput, default_device, processes
 from .data import DATASETS, Splits, load_data, real_indices
 from .pool import Pool, Teacher, gate, load_pool, save_pool
 from .pool_post import load_converged, macs, prune_pool, ratio_for
@@ -205,7 +204,7 @@ def teddy_pool(
         ):
             raise BadInput(f"{folder} is not empty and holds no pool; choose another output folder")
         folder.mkdir(parents=True, exist_ok=True)
-        main = PartialState().is_main_process
+        main = processes().is_main_process
         log = partial(append_line, folder / "log.jsonl") if main else None
         converged = load_converged(recipe.model, weights, data) if weights else None
         made = make_pool(data, recipe, folder, converged, log)

@@ -17,11 +17,10 @@ from pathlib import Path
 
 import torch
 import torch_pruning as tp
-from accelerate import PartialState
 from scipy.optimize import linear_sum_assignment
 from torch import nn
 
-from .core import BadInput, generator
+from .core import BadInput, generator, processes
 from .data import ClassEntry, ImageSet, Splits, pixel_stats
 from .models import build_model
 from .store import read_tensors, safe_name, sha256, write_json, write_tensors
@@ -313,9 +312,9 @@ def kept_pool(
     **made,  # Settings it is made with; JSON values
 ) -> Pool:
     "The pool in `folder`, which is made, or finished, if it is not whole"
-    processes = PartialState()
+    team = processes()
     if folder is None:
-        if processes.num_processes > 1:
+        if team.num_processes > 1:
             raise BadInput("several processes share a pool through its folder; name one")
         with tempfile.TemporaryDirectory() as passing:
             return kept_pool(passing, data, make, **made)
@@ -324,17 +323,17 @@ def kept_pool(
         entries = _read_progress(folder, data.train, made)
 
         def keep(teacher):
-            entries[teacher.file] = write_teacher(teacher, folder) if processes.is_main_process else teacher.facts
-            if processes.is_main_process:
+            entries[teacher.file] = write_teacher(teacher, folder) if team.is_main_process else teacher.facts
+            if team.is_main_process:
                 write_json(folder / "times.json", _times(folder) | {teacher.file: teacher.seconds})
                 write_json(folder / "progress.json", {"made": made, "files": entries})
 
         parts = make(folder, entries, keep)
-        if processes.is_main_process:
+        if team.is_main_process:
             write_manifest(folder, entries, *parts[:4], data.train, parts[4], made)
             for passing in ("progress.json", "checkpoint.safetensors"):
                 (folder / passing).unlink(missing_ok=True)
-        processes.wait_for_everyone()
+        team.wait_for_everyone()
     pool = load_pool(folder, **made)
     pool.check(data.train)
     if not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in pool.converged.model.modules()):

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from accelerate import PartialState
 from accelerate.utils import broadcast, reduce
 from PIL import Image
 from torch import Tensor, nn, optim
@@ -22,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
-from .core import BadInput, can_compile, generator, seed_of, seeded
+from .core import BadInput, can_compile, generator, processes, seed_of, seeded
 from .data import ImageFiles, ImageSet
 from .models import build_model
 from .recipes import Training
@@ -144,11 +143,11 @@ def fit(
     "Train `model` on `data`; raises `BadInput` if the loss is not finite or the checkpoint belongs to another training"
     views = EpochViews(data, recipe.views, seed)
     loss = loss or partial(F.cross_entropy, label_smoothing=recipe.label_smoothing)
-    optimizer, processes = _optimizer(model, recipe), PartialState()
-    about = {"recipe": str(asdict(recipe)), "seed": seed, "images": len(data), "processes": processes.num_processes}
+    optimizer, team = _optimizer(model, recipe), processes()
+    about = {"recipe": str(asdict(recipe)), "seed": seed, "images": len(data), "processes": team.num_processes}
     losses = _load_checkpoint(checkpoint, model, optimizer, about)
     learner = _learner(model, recipe)
-    share = len(data) // processes.num_processes
+    share = len(data) // team.num_processes
     per_epoch = max(1, math.ceil(share / recipe.batch_size))
     whole = math.ceil(recipe.epochs)
     for epoch in tqdm(range(len(losses), whole), desc, leave=False, initial=len(losses), total=whole):
@@ -157,10 +156,10 @@ def fit(
             group["lr"] = learning_rate(recipe, epoch)
         steps = min(per_epoch, round((recipe.epochs - epoch) * per_epoch))
         order = torch.randperm(len(data), generator=generator(seed, "order", epoch))
-        order = order[processes.process_index :: processes.num_processes][:share]
+        order = order[team.process_index :: team.num_processes][:share]
         batches = (data if prepare else views.source(epoch)).batches(recipe.batch_size, order)
         total, done = torch.zeros((), device=data.device), 0
-        with seeded(seed, "epoch", epoch, processes.process_index):
+        with seeded(seed, "epoch", epoch, team.process_index):
             for done, (idx, x, y) in zip(range(1, steps + 1), batches, strict=False):
                 inputs = (prepare or views)(epoch, idx, x, y)
                 total += train_step(learner, optimizer, loss, *inputs, recipe.precision)
@@ -169,10 +168,11 @@ def fit(
         losses.append(total.item() / max(1, done))
         if not math.isfinite(losses[-1]):
             raise BadInput(f"the loss of {desc} is not finite in epoch {epoch + 1}; lower its learning rate")
-        _agree(model, processes)
+        if team.num_processes > 1:
+            broadcast(list(model.buffers()))
         if on_epoch:
             on_epoch(epoch + 1, losses[-1])
-        if checkpoint and processes.is_main_process:
+        if checkpoint and team.is_main_process:
             _save_checkpoint(checkpoint, model, optimizer, about, losses)
     return losses
 
@@ -180,14 +180,8 @@ def fit(
 def _learner(model, recipe):
     if recipe.precision == "bf16":
         model.to(memory_format=torch.channels_last)
-    several = PartialState().num_processes > 1
-    learner = DistributedDataParallel(model) if several else model
+    learner = DistributedDataParallel(model) if processes().num_processes > 1 else model
     return torch.compile(learner, dynamic=False) if recipe.compile and can_compile() else learner
-
-
-def _agree(model, processes):
-    if processes.num_processes > 1:
-        broadcast([b for b in model.buffers()])
 
 
 def train_step(
@@ -216,9 +210,9 @@ def accuracy(
     batch_size: int = 500,
 ) -> float:  # Share of images whose highest logit is their label, 0..1
     "Top-1 accuracy, in evaluation mode; leaves the model in the mode it was in. Several processes share the images"
-    mode, processes = model.training, PartialState()
+    mode, team = model.training, processes()
     model.eval()
-    mine = torch.arange(len(data))[processes.process_index :: processes.num_processes]
+    mine = torch.arange(len(data))[team.process_index :: team.num_processes]
     right = sum((model(data.normalize(x)).argmax(1) == y).sum() for _, x, y in data.batches(batch_size, mine))
     model.train(mode)
     return reduce(right, "sum").item() / len(data)

@@ -24,8 +24,8 @@ train_trajectory(data, "convnet-2-8-group", Training(2, int(sys.argv[2]), 0.05),
 
 
 def launch(processes: int, *command: str):
-    many = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "0"]
-    env = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
+    many = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     subprocess.run(
         [sys.executable, *(many if processes > 1 else []), *command], check=True, env=env, capture_output=True
     )
