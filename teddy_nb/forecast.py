@@ -48,7 +48,7 @@ class Forecast:
     "What a synthesis run will take"
 
     seconds: float  # Of steps and compilation, on each device
-    step: float  # Seconds
+    step: float  # Seconds, for one batch of classes
     memory: int  # Bytes at the peak, so far
     compiled: bool
 
