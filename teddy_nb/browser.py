@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EMBEDDED', 'BROWSE', 'ImageBrowser', 'images_of', 'shard_in_words', 'top_classes', 'read_json', 'mean_losses',
-           'pool_of', 'flat', 'result_rows', 'table', 'RunBrowser']
+           'layer_losses', 'pool_of', 'flat', 'result_rows', 'table', 'RunBrowser']
 
 # %% ../nbs/toolkit/browser.ipynb #51286c49
 import json
@@ -221,6 +221,23 @@ def mean_losses(
     return {name: column.tolist() for name, column in zip(LOSSES, means.T, strict=True) if column.any()}
 
 
+def layer_losses(
+    shard: Path,  # Of synthesized images
+) -> dict[str, dict[str, list[float]]]:  # Teacher to layer to one value an iteration
+    "How far each layer of each teacher was from its aim while the shard was made"
+    with safe_open(shard, "pt") as f:
+        notes = f.metadata()
+        values = f.get_tensor("layers") if "layers" in f.keys() else torch.zeros(0, 0, 0)  # noqa: SIM118
+    teachers, layers = (json.loads(notes.get(k, "[]")) for k in ("teachers", "layers"))
+    if values.shape[1] < len(teachers):
+        teachers = ["the teachers in turn"]
+    return {
+        f"layers of {Path(t).stem}": {n: values[:, k, j].tolist() for j, n in enumerate(layers)}
+        for k, t in enumerate(teachers)
+        if layers
+    }
+
+
 def pool_of(
     manifest: dict,  # `pool/manifest.json`
 ) -> PoolCurve:
@@ -297,8 +314,8 @@ class RunBrowser(Viewer):
             parts["Results"] = table(result_rows(results))
         if (run / "distilled" / "classes.json").exists():
             parts["Images"] = images_of(run)
-        if any((run / "synth").glob("*.safetensors")):
-            parts["Losses"] = LossCurves({"losses": mean_losses(run)})
+        if shards := sorted((run / "synth").glob("*.safetensors")):
+            parts["Losses"] = LossCurves({"losses": mean_losses(run)} | layer_losses(shards[0]))
         if manifest := read_json(run / "pool" / "manifest.json", None):
             parts["Pool"] = pool_of(manifest)
         recipe = flat(read_json(run / "recipe.json", {}))

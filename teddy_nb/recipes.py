@@ -68,15 +68,23 @@ class Synthesis:
 
     iterations: int
     lr: float
-    bn_weight: float  # Weight of the BatchNorm terms against cross-entropy
-    teachers: int  # Drawn for each image index; their losses are averaged
-    start: str = "real"  # `real` images or `noise`
+    bn_weight: float | str  # Weight of the statistics against cross-entropy; `auto`: found from the first steps
+    teachers: int  # Drawn for each image index
+    combine: str = "sum"  # `sum`: all of them at every step, divided by their number; `cycle`: one after the other
+    start: str = "real"  # `real` images, `mosaic` of four real crops, or `noise`
     batch_size: int = 100  # Classes that share one batch, hence one set of statistics
+    together: int = 1  # Image indices that share one set of statistics
     betas: tuple[float, float] = (0.5, 0.9)  # Of Adam
     weight_decay: float = 1e-4  # On the pixels
-    class_weight: float = 0.0  # Weight of the class-wise means (Eq. 11); 0 is Eq. 14 as printed
     first: float = 1.0  # Multiplier of the first layer's term: 1 as Eq. 14 prints it, 10 in SRe2L
+    classwise: float = 0.0  # Share of the layer terms that is matched class by class: 0 as Eq. 14, 1 as Eq. 11
+    class_weight: float = 0.0  # Weight of the class means of the last features (Eq. 11); 0 is Eq. 14 as printed
     views: Views = Views()  # Random views of the synthetic images, one each and step
+    real: int = 0  # Real images a class behind each step's same views, as targets; 0: statistics of the whole set
+    precision: str = "fp32"  # or `bf16`, with channels last
+    compile: bool | str = "auto"  # torch.compile; `auto`: when it repays itself
+    pack: int = 1  # Groups of indices in one batch, each with statistics of its own; only speed depends on it
+    chunk: int | str = "auto"  # Images in one pass; `auto`: all, and exact halves of them when memory is short
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ class Views:
     shift: int = 0  # Largest shift in pixels, each way; the edge is repeated
     rotate: float = 0.0  # Largest rotation in degrees, each way
     flip: bool = False  # Left-right flip with probability 1/2
+    roll: int = 0  # Largest cyclic shift in pixels, each way; what leaves on one side comes back on the other
+    shared: bool = False  # One view for the whole batch, as in the peers' code, instead of one an image
 
 
 def affine_views(
@@ -30,28 +32,41 @@ def affine_views(
     n: int,  # Images
     size: int,  # Height and width, pixels
     gen: Generator,  # On the CPU
-) -> Tensor:  # `[n, 2, 3]`, for `warp`
+) -> Tensor:  # `[n, 2, 4]`, for `warp`: rows x and y of an affine map, and the roll in pixels
     "Draw one random view for each of `n` images"
+    drawn = 1 if views.shared else n
 
     def uniform(low, high):
-        return low + (high - low) * torch.rand(n, generator=gen)
+        return low + (high - low) * torch.rand(drawn, generator=gen)
 
     area = uniform(*views.scale)
     ratio = uniform(math.log(views.ratio[0]), math.log(views.ratio[1])).exp()
     w, h = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
     x, y = uniform(-1, 1) * (1 - w), uniform(-1, 1) * (1 - h)
-    dx, dy = torch.randint(-views.shift, views.shift + 1, (2, n), generator=gen) * 2 / size
+    dx, dy = torch.randint(-views.shift, views.shift + 1, (2, drawn), generator=gen) * 2 / size
     angle = uniform(-views.rotate, views.rotate) * math.pi / 180
-    mirror = 1 - 2 * (torch.rand(n, generator=gen) < views.flip / 2).float()
+    mirror = 1 - 2 * (torch.rand(drawn, generator=gen) < views.flip / 2).float()
     cos, sin = angle.cos(), angle.sin()
-    rows = [torch.stack([w * cos * mirror, -w * sin, x + dx]), torch.stack([h * sin * mirror, h * cos, y + dy])]
-    return torch.stack(rows).permute(2, 0, 1)
+    rolls = torch.randint(-views.roll, views.roll + 1, (2, drawn), generator=gen)
+    right = torch.stack([w * cos * mirror, -w * sin, x + dx, rolls[0]])
+    down = torch.stack([h * sin * mirror, h * cos, y + dy, rolls[1]])
+    return torch.stack([right, down]).permute(2, 0, 1).expand(n, -1, -1)
 
 
 def warp(
     x: Tensor,  # Images, float `[N, C, H, W]`
-    theta: Tensor,  # One view each, `[N, 2, 3]`
+    theta: Tensor,  # One view each, `[N, 2, 4]`
 ) -> Tensor:  # `[N, C, H, W]`
     "Show each image through its view; differentiable in `x`"
-    grid = F.affine_grid(theta.to(x.device, x.dtype), x.shape, align_corners=False)
-    return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    theta = theta.to(x.device, x.dtype)
+    at = _rolled(theta[:, 0, 3], x.shape[3])[:, None], _rolled(theta[:, 1, 3], x.shape[2])[:, :, None]
+    right, down = (
+        r[:, 0, None, None] * at[0] + r[:, 1, None, None] * at[1] + r[:, 2, None, None] for r in theta.unbind(1)
+    )
+    return F.grid_sample(x, torch.stack([right, down], -1), padding_mode="border", align_corners=False)
+
+
+def _rolled(roll, n):
+    "Where each of `n` pixels looks along one axis, from -1 to 1, after a cyclic shift"
+    at = (torch.arange(n, device=roll.device, dtype=roll.dtype) - roll[:, None]) % n
+    return (2 * at + 1) / n - 1
