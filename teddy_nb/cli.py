@@ -205,10 +205,10 @@ def teddy_pool(
             and any(folder.iterdir())
         ):
             raise BadInput(f"{folder} is not empty and holds no pool; choose another output folder")
+        converged = load_converged(recipe.model, weights, data) if weights else None
         folder.mkdir(parents=True, exist_ok=True)
         main = processes().is_main_process
         log = partial(append_line, folder / "log.jsonl") if main else None
-        converged = load_converged(recipe.model, weights, data) if weights else None
         made = make_pool(data, recipe, folder, converged, log)
         gate(made, data, force, log)
         if main:
