@@ -92,7 +92,7 @@ class Validation:
     temperature: float = (
         1.0  # Of the pool's and of the student's prediction; their divergence is multiplied by its square
     )
-    average: str = "probabilities"  # What is averaged over the pool: `probabilities` or `logits`
+    average: str = "logits"  # What is averaged over the pool: `logits` or `probabilities`
     seeds: int = 3  # Students
 
     @property

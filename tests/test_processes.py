@@ -26,7 +26,9 @@ train_trajectory(data, "convnet-2-8-group", Training(2, int(sys.argv[2]), 0.05),
 def launch(processes: int, *command: str):
     many = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "0"]
     env = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, *(many if processes > 1 else []), *command], check=True, env=env, capture_output=True)
+    subprocess.run(
+        [sys.executable, *(many if processes > 1 else []), *command], check=True, env=env, capture_output=True
+    )
 
 
 def test_two_processes_take_the_steps_of_one_with_twice_the_batch(tmp_path):
