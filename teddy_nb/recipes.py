@@ -6,8 +6,8 @@
 __all__ = ['CROP', 'TINY_TEACHER', 'IMAGENET_TEACHER', 'FINETUNE', 'TINY_SYNTHESIS', 'IMAGENET_SYNTHESIS', 'TINY_STUDENT',
            'IMAGENET_STUDENT', 'TINY_SCORED', 'IMAGENET_SCORED', 'PRESETS', 'DIGITS_VIEWS', 'DIGITS_TEACHER',
            'DIGITS_SYNTHESIS', 'DIGITS_STUDENT', 'CIFAR_VIEWS', 'CIFAR_TEACHER', 'CIFAR_SYNTHESIS', 'CIFAR_STUDENT',
-           'OWN_TEACHER', 'OWN_SYNTHESIS', 'CONVNET', 'RECIPES', 'Training', 'PriorPool', 'PostPool', 'Synthesis',
-           'Validation', 'Recipe', 'window', 'scored', 'get_recipe']
+           'OWN_TEACHER', 'OWN_SYNTHESIS', 'CONVNET', 'TABLE3_STUDENT', 'PROTOCOLS', 'RECIPES', 'Training', 'PriorPool',
+           'PostPool', 'Synthesis', 'Validation', 'Recipe', 'window', 'scored', 'get_protocol', 'get_recipe']
 
 # %% ../nbs/toolkit/recipes.ipynb #925b368a
 from dataclasses import dataclass, replace
@@ -93,10 +93,19 @@ class Validation:
 
     student: str  # A name `build_model` knows
     training: Training
-    labels: str = "soft"  # `hard` class labels, or `soft` ones from the pool
-    temperature: float = 1.0  # Of both sides of the soft loss, which is multiplied by its square
-    cutmix: bool = True  # Mix images before they are labelled
+    labels: str = (
+        "float32"  # `hard`; soft ones made `online`; or stored as `float32`, `float16`, `top5`, or what `2MB` hold
+    )
+    augmentation: str = "cutmix"  # `views` of the training; `cutmix`, which mixes those views; or `dsa`
+    temperature: float = (
+        1.0  # Of the pool's and of the student's prediction; their divergence is multiplied by its square
+    )
+    average: str = "logits"  # What is averaged over the pool: `logits` or `probabilities`
     seeds: int = 3  # Students
+
+    @property
+    def soft(self) -> bool:  # Whether the pool labels the images
+        return self.labels != "hard"
 
 
 @dataclass(frozen=True)
@@ -192,8 +201,8 @@ def scored(
 ) -> dict[str, Validation]:
     "The two validations of a recipe: class labels alone, and CutMix with the pool's labels"
     return {
-        "hard": Validation(student, hard, labels="hard", cutmix=False, **options),
-        "soft": Validation(student, soft, labels="soft", cutmix=True, **options),
+        "hard": Validation(student, hard, labels="hard", augmentation="views", **options),
+        "soft": Validation(student, soft, **options),
     }
 
 
@@ -278,8 +287,33 @@ PRESETS += [
     *_pair("folder", "convnet-3-64-batch", OWN_TEACHER, window(5, 25, 5), OWN_SYNTHESIS, CIFAR_STUDENT, 3),
 ]
 
+# %% ../nbs/toolkit/recipes.ipynb #4c5205fe
+TABLE3_STUDENT = Training(
+    epochs=1000,  # not stated; as DM's evaluation, and so are the next five
+    batch_size=256,
+    lr=0.01,
+    momentum=0.9,
+    weight_decay=5e-4,
+    schedule="step",
+    lr_step=501,
+)
+PROTOCOLS = {
+    f"table3-{norm}": Validation(f"convnet-3-128-{norm}", TABLE3_STUDENT, "hard", "dsa", seeds=5)
+    for norm in ("instance", "batch")
+}
+PROTOCOLS |= {"d3-tiny_imagenet": TINY_SCORED["soft"], "d3-imagenet": IMAGENET_SCORED["soft"]}
+
 # %% ../nbs/toolkit/recipes.ipynb #f5d6ed48
 RECIPES = {r.name: r for r in PRESETS}
+
+
+def get_protocol(
+    name: str,  # One of `PROTOCOLS`
+) -> Validation:
+    "A published protocol by its name; raises `BadInput` that lists the known ones"
+    if name not in PROTOCOLS:
+        raise BadInput(f"unknown protocol {name!r}; choose one of {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
 
 
 def get_recipe(

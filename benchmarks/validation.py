@@ -1,0 +1,170 @@
+"""What one epoch of a student costs beyond the student itself.
+
+    python benchmarks/validation.py                               every case; writes benchmarks/validation.json
+    python benchmarks/validation.py --case convnet3-32-ipc10      one case, one JSON line
+
+Variants run in turn in one process, and medians of an epoch are reported:
+floor_s       forward and backward of the student on one resident batch after another; no augmentation, no optimiser
+hard_s        a whole epoch of `fit`: views, class labels, AdamW
+stored_s      the same with views, CutMix and stored float32 labels
+online_s      the same with labels by three teachers of the student's own size
+dataloader_s  the peers' way: PNG files, PIL transforms, a DataLoader with the better of no or two workers, class labels
+"""
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import torch
+import torch.nn.functional as F
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+from teddy_nb.augmented import Augmentation, Augmented
+from teddy_nb.core import default_device, seeded
+from teddy_nb.data import ClassEntry
+from teddy_nb.labels import OnlineLabels, store_labels
+from teddy_nb.pool import Pool, make_teacher
+from teddy_nb.recipes import CROP, TINY_STUDENT, Validation
+from teddy_nb.store import DistilledSet
+from teddy_nb.training import fit, new_model
+from teddy_nb.validation import soft_loss
+
+ARCHS = {"convnet3": "convnet-3-128-batch", "convnet3w32": "convnet-3-32-batch", "resnet18": "resnet18"}
+CASES = [
+    "convnet3w32-32-ipc10",
+    "convnet3-32-ipc1",
+    "convnet3-32-ipc10",
+    "convnet3-32-ipc50",
+    "resnet18-32-ipc10",
+    "resnet18-64-ipc10",
+]
+EPOCHS = 3  # Of one call of `fit`, so that its start counts little
+
+
+def noise_set(size: int, ipc: int) -> DistilledSet:
+    "Ten classes of smooth noise, which PNG compresses about as well as photographs"
+    with seeded("benchmark", size, ipc):
+        coarse = torch.rand(10 * ipc, 3, size // 4, size // 4)
+        images = F.interpolate(coarse, size=size, mode="bilinear") * 255 + 8 * torch.rand(10 * ipc, 3, size, size)
+    classes = tuple(ClassEntry(i, str(i), str(i)) for i in range(10))
+    labels = torch.arange(10).repeat_interleave(ipc)
+    constants = (0.5,) * 3, (0.25,) * 3
+    return DistilledSet("noise", images.clamp(0, 255).to(torch.uint8), labels, classes, *constants).to(default_device())
+
+
+def floor(model: torch.nn.Module, data: DistilledSet, batch_size: int) -> Callable:
+    batches = [(data.normalize(x), y) for _, x, y in data.batches(batch_size)]
+
+    def epochs():
+        model.train()
+        for _ in range(EPOCHS):
+            for x, y in batches:
+                model.zero_grad()
+                F.cross_entropy(model(x), y).backward()
+
+    return epochs
+
+
+def ours(model: torch.nn.Module, data: DistilledSet, recipe: Validation, labels: Callable | None) -> Callable:
+    see = labels.see if labels else Augmented(data, Augmentation.of(recipe, 0))
+    loss = soft_loss(1.0) if labels else F.cross_entropy
+
+    def prepare(epoch, idx, x, y):
+        x, shares = see(epoch, idx)
+        return x, labels(epoch)[idx] if labels else shares
+
+    return lambda: fit(model, data, recipe.training, 0, prepare, loss)
+
+
+def peer(model: torch.nn.Module, data: DistilledSet, recipe: Validation, folder: Path, workers: int) -> Callable:
+    look = transforms.Compose(
+        [
+            transforms.RandomResizedCrop(data.size),
+            transforms.RandomHorizontalFlip(),
+            transforms.ToTensor(),
+            transforms.Normalize(data.mean, data.std),
+        ]
+    )
+    keep = {"num_workers": workers, "persistent_workers": workers > 0}
+    loader = DataLoader(ImageFolder(folder, look), recipe.training.batch_size, shuffle=True, **keep)
+    optimizer = torch.optim.AdamW(model.parameters(), 0.001)
+
+    def epochs():
+        model.train()
+        for _ in range(EPOCHS):
+            for x, y in loader:
+                loss = F.cross_entropy(model(x.to(data.device)), y.to(data.device))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+
+    return epochs
+
+
+def in_turn(variants: dict[str, Callable], rounds: int) -> dict[str, float]:
+    "Median seconds of an epoch of each variant"
+    times = {name: [] for name in variants}
+    for _ in range(rounds + 1):
+        for name, run in variants.items():
+            start = time.perf_counter()
+            run()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            times[name].append((time.perf_counter() - start) / EPOCHS)
+    return {name: median(t[1:]) for name, t in times.items()}
+
+
+def run(case: str, rounds: int) -> dict:
+    arch, size, ipc = case.split("-")
+    data = noise_set(int(size), int(ipc.removeprefix("ipc")))
+    recipe = Validation(ARCHS[arch], replace(TINY_STUDENT, epochs=EPOCHS, views=CROP), "float32")
+    hard = replace(recipe, labels="hard", augmentation="views")
+    student = lambda: new_model(recipe.student, data, 0)
+    teachers = tuple(make_teacher(new_model(recipe.student, data, s), recipe.student, s, 0.1, data) for s in range(3))
+    pool = Pool("prior", teachers, teachers[-1], data.classes, data.channels, data.size, data.mean, data.std)
+    online = OnlineLabels(Augmented(data, Augmentation.of(recipe, 0)), pool, recipe)
+    with tempfile.TemporaryDirectory() as d:
+        data.to("cpu").save(Path(d) / "set")
+        stored = store_labels(online, Path(d) / "labels")
+        variants = {
+            "floor_s": floor(student(), data, recipe.training.batch_size),
+            "hard_s": ours(student(), data, hard, None),
+            "stored_s": ours(student(), data, recipe, stored),
+            "online_s": ours(student(), data, recipe, online),
+            "dataloader_s": peer(student(), data, hard, Path(d) / "set", 0),
+            "dataloader_2_workers_s": peer(student(), data, hard, Path(d) / "set", 2),
+        }
+        times = in_turn(variants, rounds)
+    times["dataloader_s"] = min(times["dataloader_s"], times.pop("dataloader_2_workers_s"))
+    ratios = {f"{k}_over_floor": times[f"{k}_s"] / times["floor_s"] for k in ("hard", "stored", "online")}
+    ratios["dataloader_over_hard"] = times["dataloader_s"] / times["hard_s"]
+    return {"case": case, **{k: round(v, 4) for k, v in {**times, **ratios}.items()}}
+
+
+def main():
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument("--case", choices=CASES)
+    ask.add_argument("--rounds", type=int, default=5, help="times each variant is run")
+    wish = ask.parse_args()
+    lines = []
+    for case in [wish.case] if wish.case else CASES:
+        lines.append(run(case, wish.rounds))
+        print(json.dumps(lines[-1]), flush=True)
+    if not wish.case:
+        cuda = torch.cuda.is_available()
+        name = torch.cuda.get_device_name() if cuda else f"{os.cpu_count()} CPU cores, {platform.machine()}"
+        about = {"device": name, "threads": torch.get_num_threads(), "torch": torch.__version__, "rounds": wish.rounds}
+        Path(__file__).with_suffix(".json").write_text(json.dumps({"about": about, "cases": lines}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
