@@ -209,14 +209,13 @@ class Matcher:
     ) -> Tensor:  # Losses `[steps, groups, teachers in a step, 4 + layers]`; the images are in `x`
         "Let the teachers pull until the end; raises `Diverged`"
         record, steps = [], range(self.recipe.iterations)
-        bar = tqdm(total=len(steps), desc=f"image {self.indices[0]}", leave=False)
-        for some in (steps[a : a + CHECK] for a in steps[::CHECK]):
+        for a in tqdm(steps[::CHECK], f"image {self.indices[0]}", unit=f"{CHECK} steps", leave=False):
+            some = steps[a : a + CHECK]
             good = self.x.detach().clone()
             for n, *drawn in zip(some, *self.draw(some), strict=True):
                 record.append(self.step(n, *drawn))
                 if watch:
                     watch(n, self.x.detach(), record[-1][..., :4].mean((0, 1)))
-            bar.update(len(some))
             self.check(some, torch.stack(record[-len(some) :]), good)
         return torch.stack(record)
 
@@ -425,7 +424,7 @@ def synthesize_block(
     return matcher.x.detach()
 
 # %% ../nbs/03_bn_matching.ipynb #61f1a707
-TIMED = 4  # Steps of a forecast
+TIMED = 3  # Steps of a forecast
 
 
 def forecast(
