@@ -354,7 +354,8 @@ class Matcher:
             losses = record[:, g]
             tensors = {"images": self.x.detach()[j], "losses": losses[..., :4].mean(1), "layers": losses[..., 4:]}
             tensors |= {"real": start_indices(self.data, self.recipe, self.seed, i), "bn_weight": self.bn_weight[g]}
-            yield i, tensors, {"teachers": [t.file for t in self.drawn[g]]}
+            names = list(watched_layers(self.drawn[g][0].model))
+            yield i, tensors, {"teachers": [t.file for t in self.drawn[g]], "layers": names}
 
 
 CALIBRATE = 5  # Steps that set the BN weight when it is `auto`
@@ -440,7 +441,7 @@ def synthesize_block(
         if path and not whole:
             write_tensors(path, shard, **notes)
         if log and not whole:
-            log(image=i, **notes, **dict(zip(LOSSES, shard["losses"][-1].tolist(), strict=True)))
+            log(image=i, teachers=notes["teachers"], **dict(zip(LOSSES, shard["losses"][-1].tolist(), strict=True)))
     return matcher.x.detach()
 
 # %% ../nbs/03_bn_matching.ipynb #61f1a707

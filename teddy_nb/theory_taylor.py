@@ -6,12 +6,11 @@
 __all__ = ['Params', 'Loss', 'Pair', 'squared_loss', 'student_loss', 'fresh', 'flat', 'unroll', 'bilevel_loss', 'step_products',
            'taylor_loss', 'curvature', 'product_match', 'cosine_match', 'unit_match', 'taylor_gradient',
            'second_moment', 'class_sums', 'last_layer_gradient', 'moment_gaps', 'eq8_sides', 'eq8_bound', 'covariance',
-           'batch_stats', 'class_means', 'bn_layers', 'running_stats', 'watch_bn', 'stat_loss', 'stage_loss',
-           'stage_spacing', 'lipschitz', 'eq15_lines', 'distill', 'bilevel_gradient', 'graph_bytes']
+           'class_means', 'stage_loss', 'stage_spacing', 'lipschitz', 'eq15_lines', 'distill', 'bilevel_gradient',
+           'graph_bytes']
 
 # %% ../nbs/00_theory_taylor.ipynb #711daeac
 from collections.abc import Callable
-from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -224,14 +223,6 @@ def covariance(
     "Biased covariance: the second moment of the centred features"
     return second_moment(features - features.mean(0))
 
-# %% ../nbs/00_theory_taylor.ipynb #17df7dab
-def batch_stats(
-    x: Tensor,  # Features of one layer, `[N, C, H, W]` or `[N, C]`
-) -> tuple[Tensor, Tensor]:  # Mean and biased variance, `[C]` each
-    "Mean and variance of each channel over batch and positions (the left side of Eq. 12)"
-    var, mean = torch.var_mean(x, dim=[d for d in range(x.dim()) if d != 1], correction=0)
-    return mean, var
-
 # %% ../nbs/00_theory_taylor.ipynb #d356be8e
 def class_means(
     features: Tensor,  # `[N, f]`
@@ -239,48 +230,6 @@ def class_means(
 ) -> Tensor:  # `[f, classes]`
     "Mean feature of each class, whatever its size"
     return features.T @ y / y.sum(0)
-
-# %% ../nbs/00_theory_taylor.ipynb #a0b883ec
-def bn_layers(
-    model: nn.Module,  # Any network
-) -> dict[str, nn.Module]:  # Layer name to BatchNorm module
-    "The BatchNorm layers of `model`, in the order of the network"
-    return {n: m for n, m in model.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
-
-
-def running_stats(
-    model: nn.Module,  # A network with BatchNorm layers
-) -> dict[str, tuple[Tensor, Tensor]]:  # Layer name to (RM, RV), `[C]` each
-    "The running mean and variance of every BatchNorm layer, in the order of the network (the right side of Eq. 14)"
-    return {n: (m.running_mean, m.running_var) for n, m in bn_layers(model).items()}
-
-
-@contextmanager
-def watch_bn(
-    model: nn.Module,  # A network with BatchNorm layers
-):
-    "Collect the batch statistics of every BatchNorm layer's input; yields a dict that each forward pass fills anew"
-    seen = {}
-
-    def watch(name):
-        return lambda module, args: seen.__setitem__(name, batch_stats(args[0]))
-
-    handles = [m.register_forward_pre_hook(watch(n)) for n, m in bn_layers(model).items()]
-    try:
-        yield seen
-    finally:
-        for h in handles:
-            h.remove()
-
-
-def stat_loss(
-    stats: dict[str, tuple[Tensor, Tensor]],  # Layer name to (mean, variance) of the synthetic batch
-    targets: dict[str, tuple[Tensor, Tensor]],  # Layer name to (mean, variance) of the data
-    first: float = 1.0,  # Multiplier of the first layer; 1 as printed, 10 in SRe2L and its copies
-) -> Tensor:  # Scalar
-    "Sum over layers of the L2 norms of the mean and the variance differences (the BN terms of Eq. 12 and 14)"
-    terms = [(stats[n][0] - mean).norm() + (stats[n][1] - var).norm() for n, (mean, var) in targets.items()]
-    return first * terms[0] + sum(terms[1:])
 
 # %% ../nbs/00_theory_taylor.ipynb #37f0216e
 def stage_loss(
