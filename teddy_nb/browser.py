@@ -24,7 +24,7 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from .core import BadInput
 from .curves import LossCurves, PoolCurve
-from .store import LOSSES, read_tensors, safe_name
+from .store import LOSSES, read_notes, read_tensors, safe_name
 from .viewers import KEYS, Viewer, data_uri, face, menu, pick, slider
 
 # %% ../nbs/toolkit/browser.ipynb #1b31b826
@@ -186,9 +186,9 @@ def shard_in_words(
     path: Path,  # A shard of synthesized images
 ) -> str:
     "The losses that a shard ended with, and its teachers"
+    teachers = read_notes(path)["teachers"]
     with safe_open(path, "pt") as f:
         total, *parts = f.get_tensor("losses")[-1].tolist()
-        teachers = json.loads(f.metadata()["teachers"])
     parts = ", ".join(f"{name} {value:.3g}" for name, value in zip(LOSSES[1:], parts, strict=True) if value)
     return f"Loss {total:.3g} ({parts}) with the teachers " + ", ".join(Path(t).stem for t in teachers)
 
@@ -226,9 +226,8 @@ def layer_losses(
 ) -> dict[str, dict[str, list[float]]]:  # Teacher to layer to one value an iteration
     "How far each layer of each teacher was from its aim while the shard was made"
     with safe_open(shard, "pt") as f:
-        notes = f.metadata()
         values = f.get_tensor("layers") if "layers" in f.keys() else torch.zeros(0, 0, 0)  # noqa: SIM118
-    teachers, layers = (json.loads(notes.get(k, "[]")) for k in ("teachers", "layers"))
+    teachers, layers = (read_notes(shard).get(k, []) for k in ("teachers", "layers"))
     if values.shape[1] < len(teachers):
         teachers = ["the teachers in turn"]
     return {

@@ -76,7 +76,7 @@ def write_tensors(
 ):
     "Write named tensors to a safetensors file"
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    write_file(path, save(tensors, metadata={k: json.dumps(v) for k, v in notes.items()}))
+    write_file(path, save(tensors, metadata={"notes": json.dumps(notes)}))
 
 
 def read_tensors(
@@ -95,7 +95,7 @@ def read_notes(
 ) -> dict:  # JSON values
     "Read the small values kept beside the tensors of a safetensors file"
     with safe_open(path, framework="pt") as f:
-        return {k: json.loads(v) for k, v in (f.metadata() or {}).items()}
+        return json.loads((f.metadata() or {}).get("notes", "{}"))
 
 # %% ../nbs/toolkit/store.ipynb #28ef7b19
 LOSSES = ("total", "cross-entropy", "BN terms", "class means")
