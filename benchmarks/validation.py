@@ -2,16 +2,19 @@
 
     python benchmarks/validation.py                               every case; writes benchmarks/validation.json
     python benchmarks/validation.py --case convnet3-32-ipc10      one case, one JSON line
+    python benchmarks/validation.py --case convnet3-32-ipc10-fast the same in bf16, channels last and compiled (floor and ours)
+    python benchmarks/validation.py --case seeds-convnet3-32      five students at once by torch.func against one after another
 
 Variants run in turn in one process, and medians of an epoch are reported:
 floor_s       forward and backward of the student on one resident batch after another; no augmentation, no optimiser
 hard_s        a whole epoch of `fit`: views, class labels, AdamW
 stored_s      the same with views, CutMix and stored float32 labels
 online_s      the same with labels by three teachers of the student's own size
-dataloader_s  the peers' way: PNG files, PIL transforms, a DataLoader with the better of no or two workers, class labels
+dataloader_s  the peers' way, in eager single precision: PNG files, PIL transforms, a DataLoader with the better of no or two workers, class labels
 """
 
 import argparse
+import copy
 import json
 import os
 import platform
@@ -24,6 +27,7 @@ from statistics import median
 
 import torch
 import torch.nn.functional as F
+from torch.func import functional_call, stack_module_state, vmap
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
@@ -33,20 +37,14 @@ from teddy_nb.core import default_device, seeded
 from teddy_nb.data import ClassEntry
 from teddy_nb.labels import OnlineLabels, store_labels
 from teddy_nb.pool import Pool, make_teacher
-from teddy_nb.recipes import CROP, TINY_STUDENT, Validation
+from teddy_nb.recipes import CROP, TINY_STUDENT, Training, Validation
 from teddy_nb.store import DistilledSet
 from teddy_nb.training import fit, new_model
 from teddy_nb.validation import soft_loss
 
 ARCHS = {"convnet3": "convnet-3-128-batch", "convnet3w32": "convnet-3-32-batch", "resnet18": "resnet18"}
-CASES = [
-    "convnet3w32-32-ipc10",
-    "convnet3-32-ipc1",
-    "convnet3-32-ipc10",
-    "convnet3-32-ipc50",
-    "resnet18-32-ipc10",
-    "resnet18-64-ipc10",
-]
+CASES = [f"{a}-32-ipc{n}" for a, n in (("convnet3w32", 10), ("convnet3", 1), ("convnet3", 10), ("resnet18", 10))]
+CASES += ["convnet3-32-ipc10-fast", "resnet18-32-ipc10-fast", "seeds-convnet3w32-16", "seeds-convnet3-32"]
 EPOCHS = 3  # Of one call of `fit`, so that its start counts little
 
 
@@ -61,15 +59,20 @@ def noise_set(size: int, ipc: int) -> DistilledSet:
     return DistilledSet("noise", images.clamp(0, 255).to(torch.uint8), labels, classes, *constants).to(default_device())
 
 
-def floor(model: torch.nn.Module, data: DistilledSet, batch_size: int) -> Callable:
-    batches = [(data.normalize(x), y) for _, x, y in data.batches(batch_size)]
+def floor(model: torch.nn.Module, data: DistilledSet, training: Training) -> Callable:
+    layout = torch.channels_last if training.precision == "bf16" else torch.contiguous_format
+    batches = [(data.normalize(x).to(memory_format=layout), y) for _, x, y in data.batches(training.batch_size)]
+    learner = model.to(memory_format=layout)
+    learner = torch.compile(learner, dynamic=False) if training.compile else learner
 
     def epochs():
         model.train()
         for _ in range(EPOCHS):
             for x, y in batches:
                 model.zero_grad()
-                F.cross_entropy(model(x), y).backward()
+                with torch.autocast(x.device.type, torch.bfloat16, enabled=training.precision == "bf16"):
+                    loss = F.cross_entropy(learner(x), y)
+                loss.backward()
 
     return epochs
 
@@ -123,10 +126,47 @@ def in_turn(variants: dict[str, Callable], rounds: int) -> dict[str, float]:
     return {name: median(t[1:]) for name, t in times.items()}
 
 
+def several_seeds(arch: str, size: str, rounds: int, students: int = 5) -> dict:
+    "Steps of five students on ten images: one student after another, and stacked by torch.func"
+    data = noise_set(int(size), 1)
+    x, y = data.normalize(data.images), data.labels
+    models = [new_model(ARCHS[arch], data, s) for s in range(students)]
+    stacked, buffers = stack_module_state([new_model(ARCHS[arch], data, s) for s in range(students)])
+    empty = copy.deepcopy(models[0]).to("meta")
+    each = vmap(lambda p, b: F.cross_entropy(functional_call(empty, (p, b), (x,)), y))
+    optimizers = [torch.optim.AdamW(m.parameters(), 0.001) for m in models]
+    together = torch.optim.AdamW(stacked.values(), 0.001)
+
+    def take(losses: Callable, optimizer: torch.optim.Optimizer):
+        optimizer.zero_grad()
+        losses().sum().backward()
+        optimizer.step()
+
+    def one_by_one():
+        for _ in range(EPOCHS):
+            for m, o in zip(models, optimizers, strict=True):
+                take(lambda m=m: F.cross_entropy(m(x), y), o)
+
+    def at_once():
+        for _ in range(EPOCHS):
+            take(lambda: each(stacked, buffers), together)
+
+    times = in_turn({"one_by_one_s": one_by_one, "at_once_s": at_once}, rounds)
+    return {**times, "one_by_one_over_at_once": times["one_by_one_s"] / times["at_once_s"]}
+
+
 def run(case: str, rounds: int) -> dict:
-    arch, size, ipc = case.split("-")
+    made = several_seeds(*case.split("-")[1:], rounds) if case.startswith("seeds") else one_epoch(case, rounds)
+    return {"case": case, **{k: round(v, 4) for k, v in made.items()}}
+
+
+def one_epoch(case: str, rounds: int) -> dict:
+    arch, size, ipc, *fast = case.split("-")
     data = noise_set(int(size), int(ipc.removeprefix("ipc")))
-    recipe = Validation(ARCHS[arch], replace(TINY_STUDENT, epochs=EPOCHS, views=CROP), "float32")
+    training = replace(
+        TINY_STUDENT, epochs=EPOCHS, views=CROP, precision="bf16" if fast else "fp32", compile=bool(fast)
+    )
+    recipe = Validation(ARCHS[arch], training, "float32")
     hard = replace(recipe, labels="hard", augmentation="views")
     student = lambda: new_model(recipe.student, data, 0)
     teachers = tuple(make_teacher(new_model(recipe.student, data, s), recipe.student, s, 0.1, data) for s in range(3))
@@ -136,7 +176,7 @@ def run(case: str, rounds: int) -> dict:
         data.to("cpu").save(Path(d) / "set")
         stored = store_labels(online, Path(d) / "labels")
         variants = {
-            "floor_s": floor(student(), data, recipe.training.batch_size),
+            "floor_s": floor(student(), data, training),
             "hard_s": ours(student(), data, hard, None),
             "stored_s": ours(student(), data, recipe, stored),
             "online_s": ours(student(), data, recipe, online),
@@ -147,7 +187,7 @@ def run(case: str, rounds: int) -> dict:
     times["dataloader_s"] = min(times["dataloader_s"], times.pop("dataloader_2_workers_s"))
     ratios = {f"{k}_over_floor": times[f"{k}_s"] / times["floor_s"] for k in ("hard", "stored", "online")}
     ratios["dataloader_over_hard"] = times["dataloader_s"] / times["hard_s"]
-    return {"case": case, **{k: round(v, 4) for k, v in {**times, **ratios}.items()}}
+    return {**times, **ratios}
 
 
 def main():

@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from .core import BadInput, can_compile, generator
 from .data import ImageSet
+from .dsa import draw_dsa, dsa
 from .forecast import Forecast, predict
 from .pool import Pool, Teacher
 from .recipes import Synthesis
@@ -240,12 +241,18 @@ class Matcher:
         return torch.stack(record)
 
     def draw(self, steps):
-        "The views `[steps][indices, classes, 2, 4]` and real images `[steps][groups, images, classes]` of these steps"
+        "The views, as `show` takes them, and real images `[steps][groups, images, classes]` of these steps"
+        real = [self.draw_real(n) for n in steps] if self.recipe.real else [torch.empty(0)] * len(steps)
+        return self.draw_views(steps), torch.stack(real).to(self.data.device)
+
+    def draw_views(self, steps):
+        if self.recipe.dsa:
+            drawn = [draw_dsa(1, generator(self.seed, "DSA", n)) for n in steps]
+            return [(name, u.to(self.data.device)) for name, u in drawn]
         key = [[(self.seed, "synthesis", i, n) for i in self.indices] for n in steps]
         n, size, views = self.data.n_classes, self.data.size, self.recipe.views
         shown = [torch.stack([affine_views(views, n, size, generator(*k)) for k in row]) for row in key]
-        real = [self.draw_real(n) for n in steps] if self.recipe.real else [torch.empty(0)] * len(steps)
-        return torch.stack(shown).to(self.data.device), torch.stack(real).to(self.data.device)
+        return torch.stack(shown).to(self.data.device)
 
     def draw_real(self, n):
         firsts = self.indices[:: self.recipe.together]
@@ -272,7 +279,10 @@ class Matcher:
         "One batch of classes through its views, `[groups, images, C, H, W]`"
         where = self.slice(part)
         x = self.x[:, where].flatten(0, 1)
-        x = x if self.recipe.views == Views() else warp(x, views[:, where].flatten(0, 1))
+        if self.recipe.dsa:
+            x = dsa(x, *views)
+        elif self.recipe.views != Views():
+            x = warp(x, views[:, where].flatten(0, 1))
         return x.unflatten(0, (len(self.drawn), -1))
 
     def slice(self, part):
@@ -281,8 +291,11 @@ class Matcher:
     def show_real(self, views, part, real):
         "The real images behind it, through the same views"
         where, (_, many) = self.slice(part), real.shape[:2]
-        views = views[:: self.recipe.together, None, where].expand(-1, many, -1, -1, -1)
-        x = warp(self.data.normalize(self.data.take(real[:, :, where].flatten())), views.flatten(0, 2))
+        x = self.data.normalize(self.data.take(real[:, :, where].flatten()))
+        if self.recipe.dsa:
+            x = dsa(x, *views)
+        else:
+            x = warp(x, views[:: self.recipe.together, None, where].expand(-1, many, -1, -1, -1).flatten(0, 2))
         return x.unflatten(0, (len(real), -1))
 
     def told(self, n, part, shown, views, real):

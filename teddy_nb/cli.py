@@ -31,7 +31,7 @@ from .pool_prior import train_pool
 from .recipes import PostPool, Recipe, Validation, get_protocol, get_recipe
 from .store import Run, append_line, read_images, write_file, write_json
 from .training import new_model
-from .validation import Result, beside, result_table
+from .validation import REAL, Result, beside, result_table
 from .viewers import image_grid, loss_curves
 
 # %% ../nbs/toolkit/cli.ipynb #a2a0efc1
@@ -126,6 +126,7 @@ def distill(
     sets = contestants(teachers_pool, data, recipe, ipc, run)
     distilled = sets[f"Teddy, {teachers_pool.kind} pool"][0]
     distilled.save(run.path / "distilled")
+    sets[REAL][0][0].save(run.path / "real")
     draw(distilled, run)
     results = compare(sets, data, recipe, run)
     write_file(run.path / "distilled" / "README.md", distilled.card(**card_facts(results, recipe)))

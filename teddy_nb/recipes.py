@@ -6,8 +6,9 @@
 __all__ = ['CROP', 'TINY_TEACHER', 'IMAGENET_TEACHER', 'FINETUNE', 'TINY_SYNTHESIS', 'IMAGENET_SYNTHESIS', 'TINY_STUDENT',
            'IMAGENET_STUDENT', 'TINY_SCORED', 'IMAGENET_SCORED', 'PRESETS', 'DIGITS_VIEWS', 'DIGITS_TEACHER',
            'DIGITS_SYNTHESIS', 'DIGITS_STUDENT', 'CIFAR_VIEWS', 'CIFAR_TEACHER', 'CIFAR_SYNTHESIS', 'CIFAR_STUDENT',
-           'OWN_TEACHER', 'OWN_SYNTHESIS', 'CONVNET', 'TABLE3_STUDENT', 'PROTOCOLS', 'RECIPES', 'Training', 'PriorPool',
-           'PostPool', 'Synthesis', 'Validation', 'Recipe', 'window', 'scored', 'get_protocol', 'get_recipe']
+           'OWN_TEACHER', 'OWN_SYNTHESIS', 'OWN_STUDENT', 'CONVNET', 'TABLE3_STUDENT', 'PROTOCOLS', 'RECIPES',
+           'Training', 'PriorPool', 'PostPool', 'Synthesis', 'Validation', 'Recipe', 'window', 'scored', 'get_protocol',
+           'get_recipe']
 
 # %% ../nbs/toolkit/recipes.ipynb #925b368a
 from dataclasses import dataclass, replace
@@ -80,6 +81,7 @@ class Synthesis:
     classwise: float = 0.0  # Share of the layer terms that is matched class by class: 0 as Eq. 14, 1 as Eq. 11
     class_weight: float = 0.0  # Weight of the class means of the last features (Eq. 11); 0 is Eq. 14 as printed
     views: Views = Views()  # Random views of the synthetic images, one each and step
+    dsa: bool = False  # Instead of the views one operation of DSA a step, the same for all images
     real: int = 0  # Real images a class behind each step's same views, as targets; 0: statistics of the whole set
     precision: str = "fp32"  # or `bf16`, with channels last
     compile: bool | str = "auto"  # torch.compile; `auto`: when it repays itself
@@ -260,11 +262,17 @@ CIFAR_TEACHER = Training(
 )
 CIFAR_SYNTHESIS = replace(DIGITS_SYNTHESIS, iterations=1000, views=CIFAR_VIEWS)
 CIFAR_STUDENT = replace(
-    DIGITS_STUDENT, epochs=300, batch_size=256, views=Views((0.6, 1.0), shift=4, rotate=15, flip=True)
+    DIGITS_STUDENT,
+    epochs=300,
+    batch_size=256,
+    precision="bf16",
+    compile=True,
+    views=Views((0.6, 1.0), shift=4, rotate=15, flip=True),
 )
 
 OWN_TEACHER = Training(epochs=40, batch_size=16, lr=0.02, weight_decay=5e-4, views=CIFAR_VIEWS)  # a few dozen images do
 OWN_SYNTHESIS = replace(CIFAR_SYNTHESIS, iterations=300)
+OWN_STUDENT = replace(CIFAR_STUDENT, precision="fp32", compile=False)
 
 
 def _pair(name, model, teacher, stages, synthesis, student, seeds):
@@ -283,8 +291,8 @@ PRESETS += [
     *_pair("digits", "convnet-3-32-batch", DIGITS_TEACHER, window(4, 8, 1), DIGITS_SYNTHESIS, DIGITS_STUDENT, 5),
     *_pair("cifar10", CONVNET, CIFAR_TEACHER, window(1, 6, 1), CIFAR_SYNTHESIS, CIFAR_STUDENT, 3),
     *_pair("cifar100", CONVNET, CIFAR_TEACHER, window(1, 6, 1), CIFAR_SYNTHESIS, CIFAR_STUDENT, 3),
-    *_pair("imagenette", "resnet18", OWN_TEACHER, window(5, 25, 5), OWN_SYNTHESIS, CIFAR_STUDENT, 3),
-    *_pair("folder", "convnet-3-64-batch", OWN_TEACHER, window(5, 25, 5), OWN_SYNTHESIS, CIFAR_STUDENT, 3),
+    *_pair("imagenette", "resnet18", OWN_TEACHER, window(5, 25, 5), OWN_SYNTHESIS, OWN_STUDENT, 3),
+    *_pair("folder", "convnet-3-64-batch", OWN_TEACHER, window(5, 25, 5), OWN_SYNTHESIS, OWN_STUDENT, 3),
 ]
 
 # %% ../nbs/toolkit/recipes.ipynb #4c5205fe
@@ -296,6 +304,8 @@ TABLE3_STUDENT = Training(
     weight_decay=5e-4,
     schedule="step",
     lr_step=501,
+    precision="bf16",
+    compile=True,
 )
 PROTOCOLS = {
     f"table3-{norm}": Validation(f"convnet-3-128-{norm}", TABLE3_STUDENT, "hard", "dsa", seeds=5)

@@ -219,7 +219,7 @@ class DistilledSet(ImageSet):
         lines = [
             f"- {k}: {v}" for k, v in {**self.provenance, "bytes of the images": f"{self.n_bytes:,}", **facts}.items()
         ]
-        head = f"# {self.name}\n\n{len(self)} distilled images, {self.ipc} per class, {self.size}x{self.size} pixels"
+        head = f"# {self.name}\n\n{len(self)} images, {self.ipc} per class, {self.size}x{self.size} pixels"
         constants = f"- normalization: mean {list(self.mean)}, std {list(self.std)} (pixels scaled to 0..1)"
         source = self.provenance.get("source")
         licence = LICENCES.get(source, "that of the images it was made from")

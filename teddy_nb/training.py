@@ -115,7 +115,7 @@ def learning_rate(
 
 # %% ../nbs/toolkit/training.ipynb #ad969dc7
 def _optimizer(model, recipe):
-    common = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
+    common = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, "fused": True}
     if recipe.optimizer == "adamw":
         return optim.AdamW(model.parameters(), betas=recipe.betas, **common)
     return optim.SGD(model.parameters(), momentum=recipe.momentum, **common)

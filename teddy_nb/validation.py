@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from .augmented import Augmentation, Augmented
 from .core import BadInput
 from .data import ImageSet, Splits, real_indices
-from .labels import OnlineLabels, StoredLabels, plan_labels, store_labels
+from .labels import OnlineLabels, StoredLabels, plan_labels, store_labels, weights
 from .pool import Pool
 from .recipes import Validation
 from .store import DistilledSet, png
@@ -130,6 +130,10 @@ class Result:
         return stdev(self.accuracy) if len(self.accuracy) > 1 else 0.0
 
     @property
+    def labelled(self) -> str:  # The kind of labels, in words
+        return self.labels if self.labels == "hard" else f"soft ({self.labels})"
+
+    @property
     def said(self) -> str:  # The protocol in a sentence
         p, t = self.protocol, self.protocol["training"]
         return (
@@ -147,7 +151,7 @@ def result_table(
 ) -> str:
     "The results as a Markdown table"
     head = ["method", "labels", "accuracy (%)", "best (%)", "macro F1 (%)", "images", "bytes", "seconds"]
-    rows = [[r.method, r.labels, f"{r.mean:.1f} ± {r.std:.1f}", *_numbers(r)] for r in results]
+    rows = [[r.method, r.labelled, f"{r.mean:.1f} ± {r.std:.1f}", *_numbers(r)] for r in results]
     wide = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [head, ["-" * w for w in wide], *rows]
     return "\n".join("| " + " | ".join(v.ljust(w) for v, w in zip(line, wide, strict=True)) + " |" for line in lines)
@@ -249,7 +253,7 @@ def label_bytes(
     if not recipe.soft:
         return 0
     if recipe.labels == "online":
-        return sum(v.nbytes for t in pool.teachers for v in t.model.state_dict().values())
+        return sum(v.nbytes for v in weights(pool))
     return plan_labels(recipe.labels, int(recipe.training.epochs), images, n_classes).bytes
 
 
