@@ -28,9 +28,10 @@ import torch_pruning as tp
 from torch import Tensor, nn
 from torchvision.transforms import RandomHorizontalFlip, RandomResizedCrop
 
-from teddy_nb.bn_matching import Matcher, compiled_losses, teddy_losses
+from teddy_nb.bn_matching import Matcher
 from teddy_nb.core import default_device, seeded
 from teddy_nb.data import ClassEntry, ImageSet
+from teddy_nb.losses import compiled_losses, teddy_losses
 from teddy_nb.pool import Teacher, make_teacher
 from teddy_nb.recipes import IMAGENET_SYNTHESIS, Synthesis
 from teddy_nb.statistics import witnesses

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['KINDS', 'SHAPES', 'choose_recipe', 'check_wishes', 'check_pool', 'distill', 'card_facts', 'make_pool', 'draw',
            'teddy_distill', 'teddy_pool', 'teddy_validate', 'choose_protocol', 'one_line_errors', 'stand_in',
-           'forecast_preset', 'teddy_forecast']
+           'forecast_preset', 'teddy_forecast', 'choose_cells', 'teddy_reproduce', 'teddy_report']
 
 # %% ../nbs/toolkit/cli.ipynb #c8e12163
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from fastcore.script import call_parse, store_true
 
-from .ablations import compare, contestants
+from .ablations import TABLES, Cell, cell_table, compare, contestants, report, reproduce
 from .bn_matching import forecast
 from .browser import mean_losses
 from .core import BadInput, default_device, processes
@@ -345,3 +345,54 @@ def teddy_forecast(
         chosen = get_recipe(recipe)
         smaller = " at most (its pruned teachers are smaller)" if isinstance(chosen.pool, PostPool) else ""
         print(f"{recipe}, {ipc} images per class, {devices} devices: {forecast_preset(chosen, ipc, devices)}{smaller}")
+
+# %% ../nbs/toolkit/cli.ipynb #5e9fb364
+def choose_cells(
+    table: str,  # One of `TABLES`
+    columns: Sequence[str] = (),  # Such as `cifar10/10`; all when empty
+    rows: Sequence[str] = (),  # Such as `teddy_real`; all when empty
+) -> list[Cell]:
+    "Some cells of a table; raises `BadInput` that lists what there is"
+    if table not in TABLES:
+        raise BadInput(f"unknown table {table!r}; choose one of {', '.join(TABLES)}")
+    cells = TABLES[table][1]()
+    places = {c.name: tuple(c.name.removeprefix(f"{table}/").rsplit("/", 1)) for c in cells}
+    for wished, known in zip((columns, rows), map(dict.fromkeys, zip(*places.values(), strict=True)), strict=True):
+        if unknown := [w for w in wished if w not in known]:
+            raise BadInput(f"{table} has no {unknown[0]!r}; choose from {', '.join(known)}")
+    return [
+        c for c in cells if (not columns or places[c.name][0] in columns) and (not rows or places[c.name][1] in rows)
+    ]
+
+
+@call_parse
+def teddy_reproduce(
+    table: str,  # Which of the paper's tables: table3
+    cells: str = "",  # Its columns, such as cifar10/1,cifar10/10; all if not given
+    rows: str = "",  # Its rows, such as random,teddy_real; all if not given
+    out: str = "results",  # Folder of the results, one JSON file a cell
+    runs: str = "runs/reproduce",  # Folder of the pool and the sets
+    root: str = "data",  # Where CIFAR-10 lies
+    download: store_true = False,  # Fetch it if it is not under --root
+):
+    "Reproduce cells of one of the paper's tables; one that is done, or was stopped, is not begun again"
+    with one_line_errors("teddy_reproduce"):
+        chosen = choose_cells(table, *([w for w in wish.split(",") if w] for wish in (cells, rows)))
+        data = load_data("cifar10", root, None, download).to(default_device())
+        pool = train_pool(data, get_recipe("cifar10_prior"), Path(runs) / "cifar10_prior").to(default_device())
+        done = []
+        for cell in reproduce(chosen, pool, data, Path(out), Path(runs)):
+            done.append(cell)
+            print(f"{cell['cell']}: {', '.join(f'{a:.1f}' for a in cell['accuracy'])} %", flush=True)
+        print(f"\n{cell_table(done)}")
+
+
+@call_parse
+def teddy_report(
+    folder: str = "results",  # Folder of results
+):
+    "Print every stored result beside the paper's, as Markdown"
+    with one_line_errors("teddy_report"):
+        if not Path(folder).is_dir():
+            raise BadInput(f"the folder {folder} does not exist; name one that holds results")
+        print(report(folder))

@@ -20,11 +20,11 @@ from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
 from .augmented import Augmentation, Augmented
-from .core import BadInput
+from .core import BadInput, can_compile
 from .data import ImageSet, Splits, real_indices
 from .labels import OnlineLabels, StoredLabels, plan_labels, store_labels, weights
 from .pool import Pool
-from .recipes import Validation
+from .recipes import Training, Validation
 from .store import DistilledSet, png
 from .training import fit, new_model
 
@@ -70,11 +70,14 @@ class Scores(NamedTuple):
 def predict(
     model: nn.Module,
     data: ImageSet,  # On the device where the model is
+    training: Training | None = None,  # Whose precision and compilation to share; single precision when None
 ) -> Tensor:  # `[N]` class with the highest logit
     "The model's answers in evaluation mode; leaves the model in the mode it was in"
-    mode = model.training
+    mode, half = model.training, bool(training) and training.precision == "bf16"
     model.eval()
-    answers = torch.cat([model(data.normalize(x)).argmax(1) for _, x, _ in data.batches(500)])
+    look = torch.compile(model, dynamic=False) if training and training.compile and can_compile() else model
+    with torch.autocast(data.device.type, torch.bfloat16, enabled=half):
+        answers = torch.cat([look(data.normalize(x)).argmax(1) for _, x, _ in data.batches(500)])
     model.train(mode)
     return answers
 
@@ -98,7 +101,7 @@ def train_student(
 
     def watch(epoch, loss):
         if epoch % every == 0 or epoch == recipe.training.epochs:
-            answers.append(predict(model, test))
+            answers.append(predict(model, test, recipe.training))
 
     model = new_student(recipe.student, distilled, seed)
     loss = soft_loss(recipe.temperature) if labels else F.cross_entropy
