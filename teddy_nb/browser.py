@@ -23,7 +23,7 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from .core import BadInput
 from .curves import LossCurves, PoolCurve
-from .labels import StoredLabels, decode, read_index
+from .labels import StoredLabels, decode, in_words, read_index
 from .store import LOSSES, read_notes, read_tensors, safe_name
 from .viewers import KEYS, Viewer, data_uri, face, menu, pick, slider
 
@@ -187,11 +187,12 @@ def shard_in_words(
     path: Path,  # A shard of synthesized images
 ) -> str:
     "The losses that a shard ended with, and its teachers"
-    teachers = read_notes(path)["teachers"]
+    teachers = read_notes(path).get("teachers", [])
     with safe_open(path, "pt") as f:
         total, *parts = f.get_tensor("losses")[-1].tolist()
     parts = ", ".join(f"{name} {value:.3g}" for name, value in zip(LOSSES[1:], parts, strict=True) if value)
-    return f"Loss {total:.3g} ({parts}) with the teachers " + ", ".join(Path(t).stem for t in teachers)
+    by = f" with the teachers {', '.join(Path(t).stem for t in teachers)}" if teachers else ""
+    return f"Loss {total:.3g} ({parts}){by}"
 
 
 def labels_in_words(
@@ -274,7 +275,7 @@ def result_rows(
     for r in results:
         spread = stdev(r["accuracy"]) if len(r["accuracy"]) > 1 else 0
         accuracy = f"{mean(r['accuracy']):.1f} ± {spread:.1f}"
-        rows.append([r["method"], r["labels"], accuracy, str(len(r["accuracy"])), f"{r['images']:,}"])
+        rows.append([r["method"], in_words(r["labels"]), accuracy, str(len(r["accuracy"])), f"{r['images']:,}"])
         rows[-1] += [f"{r['bytes']:,}", f"{r['seconds']:.1f}"]
     return rows
 

@@ -60,7 +60,7 @@ def loss_curves(
 
 # %% ../nbs/toolkit/viewers.ipynb #2c06a7e4
 STYLE = """<style>
-.teddy { max-width: 36rem; line-height: 1.4; color: inherit; }
+.teddy { max-width: 44rem; line-height: 1.4; color: inherit; }
 .teddy [hidden] { display: none !important; }
 .teddy figure { margin: 0.5rem 0; }
 .teddy figcaption, .teddy label, .teddy .say { font-size: 0.9rem; }
