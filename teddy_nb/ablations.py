@@ -161,13 +161,15 @@ class Cell:
         pool: Pool,
         data: ImageSet,  # Training part
         folder: Path,  # Keeps shards; a set that was stopped goes on
+        known: Path,  # Keeps statistics of the teachers, for all cells
     ) -> DistilledSet | list[DistilledSet]:  # One for all students, or one for each
         "The set of this cell"
         if self.system == "random":
             return [random_real(data, self.ipc, s) for s in range(self.by.seeds)]
         if self.system == "dm":
             return match_distributions(data, self.recipe, self.ipc)
-        return synthesize(pool.single() if self.system == "sre2l" else pool, data, self.recipe, self.ipc, 0, folder)
+        teachers = pool.single() if self.system == "sre2l" else pool
+        return synthesize(teachers, data, self.recipe, self.ipc, 0, folder / "synth", known=known)
 
 
 def table3(
@@ -196,7 +198,7 @@ def reproduce(
     for cell in cells:
         path = out / f"{cell.name}.json"
         if not path.exists():
-            write_json(path, measure_cell(cell, pool, data, runs / cell.name))
+            write_json(path, measure_cell(cell, pool, data, runs))
         yield json.loads(path.read_text())
 
 
@@ -204,11 +206,11 @@ def measure_cell(
     cell: Cell,
     pool: Pool,
     data: Splits,
-    folder: Path,  # For the set, as an ImageFolder and as shards
+    runs: Path,  # For the set, as an ImageFolder and as shards, and for statistics
 ) -> dict:  # JSON values
     "One cell: its accuracies, and everything they depend on"
-    start = time.perf_counter()
-    made = cell.make(pool, data.train, folder / "synth")
+    start, folder = time.perf_counter(), runs / cell.name
+    made = cell.make(pool, data.train, folder, runs / "statistics")
     (made[0] if cell.system == "random" else made).save(folder / "distilled")
     middle = time.perf_counter()
     scored = asdict(validate(made, None, data, cell.by, cell.system))

@@ -271,10 +271,11 @@ def synthesize(
     seed: int = 0,  # Of the run
     folder: Path | None = None,  # For the shards; nothing is kept when None
     log: Callable | None = None,  # Called with one line of facts an image index
+    known: Path | None = None,  # Where statistics of the teachers are kept; in `folder` when None
 ) -> DistilledSet:
     "Distil `data` into `ipc` images per class with the teachers of `pool`"
     check_plan(pool, data, recipe, ipc)
-    ask = witnesses(data, recipe, folder and folder / "statistics")
+    ask = witnesses(data, recipe, known or (folder and folder / "statistics"))
     losses = choose(pool, data, recipe, ipc, ask, folder)
     size = recipe.pack * recipe.together
     blocks = [range(a, min(a + size, ipc)) for a in range(0, ipc, size)]

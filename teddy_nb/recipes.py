@@ -260,7 +260,7 @@ CIFAR_TEACHER = Training(
     compile=True,
     views=CIFAR_VIEWS,
 )
-CIFAR_SYNTHESIS = replace(DIGITS_SYNTHESIS, iterations=1000, views=CIFAR_VIEWS)
+CIFAR_SYNTHESIS = replace(DIGITS_SYNTHESIS, iterations=1000, precision="bf16", views=CIFAR_VIEWS)
 CIFAR_STUDENT = replace(
     DIGITS_STUDENT,
     epochs=300,
@@ -271,7 +271,7 @@ CIFAR_STUDENT = replace(
 )
 
 OWN_TEACHER = Training(epochs=40, batch_size=16, lr=0.02, weight_decay=5e-4, views=CIFAR_VIEWS)  # a few dozen images do
-OWN_SYNTHESIS = replace(CIFAR_SYNTHESIS, iterations=300)
+OWN_SYNTHESIS = replace(CIFAR_SYNTHESIS, iterations=300, precision="fp32")
 OWN_STUDENT = replace(CIFAR_STUDENT, precision="fp32", compile=False)
 
 

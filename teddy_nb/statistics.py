@@ -175,13 +175,14 @@ def running(
 def measure(
     model: nn.Module,  # In evaluation mode, on the data's device
     data: ImageSet,
+    precision: str = "fp32",  # or `bf16`, as `Witness` knows it
 ) -> Statistics:
     "Statistics of every layer by one pass over the data; raises `BadInput` if a class has no image"
     if (data.counts == 0).any():
         empty = data.classes[data.counts.argmin().item()].name
         raise BadInput(f"class {empty} has no image in {data.name}, so its statistics are missing; add images of it")
     pivots = _pivots(model, data)
-    features, *both = _class_averages(Witness(model, pivots=pivots), data)
+    features, *both = _class_averages(Witness(model, precision, pivots), data)
     share = data.counts.cpu().double() / len(data)
     whole, own = [], []
     for pivot, first, second in zip(pivots, both[: len(pivots)], both[len(pivots) :], strict=True):
@@ -215,14 +216,15 @@ def know(
     data: ImageSet,
     by_class: bool,  # Whether the class rows are needed
     folder: Path | None = None,  # Where what was measured is kept; nowhere when None
+    precision: str = "fp32",  # or `bf16`, in which the data are looked at
 ) -> Statistics:
     "Running averages where the network has them, the rest from the data or from the file of an earlier pass"
     has_running = all(isinstance(m, BATCH_NORM) for m in watched_layers(model).values())
     if has_running and not by_class:
         return running(model)
-    path = folder and Path(folder) / f"{fingerprint(model, data)}.safetensors"
+    path = folder and Path(folder) / f"{fingerprint(model, data)}-{precision}.safetensors"
     if not (path and (kept := read_tensors(path))):
-        kept = _pack(measure(model, data), watched_layers(model))
+        kept = _pack(measure(model, data, precision), watched_layers(model))
         if path:
             write_tensors(path, kept)
     found = _unpack({k: v.to(data.device) for k, v in kept.items()}, watched_layers(model))
@@ -293,7 +295,7 @@ def witnesses(
 
     @cache
     def ask(teacher):
-        stats = know(teacher.model, data, by_class, folder)
+        stats = know(teacher.model, data, by_class, folder, recipe.precision)
         return Witness(teacher.model, recipe.precision, stats.mean), stats
 
     return ask

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from .augmented import Augmentation, Augmented
 from .core import BadInput, can_compile
 from .data import ImageSet, Splits, real_indices
-from .labels import OnlineLabels, StoredLabels, plan_labels, store_labels, weights
+from .labels import OnlineLabels, StoredLabels, in_words, plan_labels, store_labels, weights
 from .pool import Pool
 from .recipes import Training, Validation
 from .store import DistilledSet, png
@@ -133,10 +133,6 @@ class Result:
         return stdev(self.accuracy) if len(self.accuracy) > 1 else 0.0
 
     @property
-    def labelled(self) -> str:  # The kind of labels, in words
-        return self.labels if self.labels == "hard" else f"soft ({self.labels})"
-
-    @property
     def said(self) -> str:  # The protocol in a sentence
         p, t = self.protocol, self.protocol["training"]
         return (
@@ -154,7 +150,7 @@ def result_table(
 ) -> str:
     "The results as a Markdown table"
     head = ["method", "labels", "accuracy (%)", "best (%)", "macro F1 (%)", "images", "bytes", "seconds"]
-    rows = [[r.method, r.labelled, f"{r.mean:.1f} ± {r.std:.1f}", *_numbers(r)] for r in results]
+    rows = [[r.method, in_words(r.labels), f"{r.mean:.1f} ± {r.std:.1f}", *_numbers(r)] for r in results]
     wide = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [head, ["-" * w for w in wide], *rows]
     return "\n".join("| " + " | ".join(v.ljust(w) for v, w in zip(line, wide, strict=True)) + " |" for line in lines)
