@@ -25,13 +25,14 @@ from statistics import median
 import torch
 import torch.nn.functional as F
 import torch_pruning as tp
+from fastcore.basics import noop
 from torch import Tensor, nn
 from torchvision.transforms import RandomHorizontalFlip, RandomResizedCrop
 
 from teddy_nb.bn_matching import Matcher
 from teddy_nb.core import default_device, seeded
 from teddy_nb.data import ClassEntry, ImageSet
-from teddy_nb.losses import compiled_losses, teddy_losses
+from teddy_nb.losses import compiled
 from teddy_nb.pool import Teacher, make_teacher
 from teddy_nb.recipes import IMAGENET_SYNTHESIS, Synthesis
 from teddy_nb.statistics import witnesses
@@ -178,8 +179,8 @@ def one_teacher(name: str, rounds: int) -> dict:
         "eager_floor_s": lambda: to_pixels(floor, plain, x, y, bf16),
         "compiled_floor_s": lambda: to_pixels(quick, plain, x, y, bf16),
         "peer_s": Peer(hooked, x.detach(), y, bf16, recipe).step,
-        "ours_eager_s": ours([teacher], data, recipe, teddy_losses, ask),
-        "ours_s": ours([teacher], data, recipe, compiled_losses(), ask),
+        "ours_eager_s": ours([teacher], data, recipe, noop, ask),
+        "ours_s": ours([teacher], data, recipe, compiled, ask),
     }
     times = in_turn(variants, data.device, rounds)
     parts = parts_of_a_step(teacher, data, recipe, rounds)
@@ -209,8 +210,8 @@ def pruned_pool(rounds: int, members: int = 3) -> dict:
         "eager_floor_s": lambda: [to_pixels(floor, m, x, y, False) for m in plain],
         "compiled_floor_s": lambda: [to_pixels(quick, m, x, y, False) for m in plain],
         "peer_s": lambda: [p.step() for p in peers],
-        "ours_eager_s": ours(teachers, data, recipe, teddy_losses, ask),
-        "ours_s": ours(teachers, data, recipe, compiled_losses(), ask),
+        "ours_eager_s": ours(teachers, data, recipe, noop, ask),
+        "ours_s": ours(teachers, data, recipe, compiled, ask),
     }
     times = in_turn(variants, data.device, rounds)
     return {**times, "macs": [t.macs for t in teachers], **ratios(times)}
@@ -222,7 +223,7 @@ def by_class(rounds: int) -> dict:
     teacher = teacher_of(ARCHS["convnet3"], data, 0)
     recipe = replace(IMAGENET_SYNTHESIS, teachers=1, views=VIEWS)
     kinds = {"global_s": recipe, "ours_s": replace(recipe, classwise=1.0, class_weight=1.0)}
-    steps = {k: ours([teacher], data, r, compiled_losses(), witnesses(data, r)) for k, r in kinds.items()}
+    steps = {k: ours([teacher], data, r, compiled, witnesses(data, r)) for k, r in kinds.items()}
     times = in_turn(steps, data.device, rounds)
     return {**times, "ours_over_global": times["ours_s"] / times["global_s"]}
 
@@ -243,7 +244,7 @@ def steps_with(teachers: int):
     data = noise_set(64)
     recipe = replace(IMAGENET_SYNTHESIS, teachers=teachers, views=VIEWS)
     pool = [teacher_of(ARCHS["resnet18"], data, s) for s in range(teachers)]
-    step = ours(pool, data, recipe, teddy_losses, witnesses(data, recipe))
+    step = ours(pool, data, recipe, noop, witnesses(data, recipe))
     for _ in range(3):
         step()
     cuda = data.device.type == "cuda"
@@ -259,7 +260,7 @@ CASES += ["pruned-32-fp32", "classwise-32-fp32"]
 
 def run(case: str, rounds: int) -> dict:
     torch._dynamo.reset()
-    compiled_losses.cache_clear()
+    compiled.cache_clear()
     special = {
         "memory": memory,
         "pruned-32-fp32": partial(pruned_pool, rounds),

@@ -54,8 +54,8 @@ class DistributionMatching:
     "The settings of DM"
 
     iterations: int = 20000
-    lr: float = 1.0  # Of SGD
-    momentum: float = 0.5
+    lr: float = 1.0
+    optimizer: str = "sgd"  # With momentum 0.5, as published; or `adam`, as the pool's images have it
     real: int = 256  # Real images a class and step
     start: str = "real"  # or `noise`
     network: str = "convnet-3-128-instance"  # A name `build_model` knows
@@ -85,7 +85,7 @@ def match_distributions(
     "Distil by matching mean features under random networks (Zhao and Bilen 2023); raises `BadInput` if a class is empty"
     members, half = members_of(data), recipe.precision == "bf16"
     x = starts_of(data, recipe.start, ipc, seed).requires_grad_()
-    optimizer = torch.optim.SGD([x], recipe.lr, momentum=recipe.momentum)
+    optimizer, schedule = _mover(x, recipe)
     network = feature_network(recipe.network, data, 0)
     network = network.to(memory_format=torch.channels_last) if half else network
     means = torch.compile(class_features, dynamic=False) if recipe.compile and can_compile() else class_features
@@ -101,8 +101,19 @@ def match_distributions(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        schedule.step()
+        with torch.no_grad():
+            x.clamp_(*data.pixel_range())
     about = {"method": "distribution matching", "iterations": recipe.iterations, "start": recipe.start, "seed": seed}
     return as_set(x, data, **about)
+
+
+def _mover(x, recipe):
+    if recipe.optimizer == "adam":
+        optimizer = torch.optim.Adam([x], recipe.lr, betas=(0.5, 0.9))
+        return optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.iterations)
+    optimizer = torch.optim.SGD([x], recipe.lr, momentum=0.5)
+    return optimizer, torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)
 
 
 def feature_network(

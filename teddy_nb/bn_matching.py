@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from fastcore.basics import noop
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -23,7 +24,7 @@ from .core import BadInput, can_compile, generator
 from .data import ImageSet
 from .dsa import draw_dsa, dsa
 from .forecast import Forecast, predict
-from .losses import compiled_losses, pull, pull_in_chunks, teddy_losses
+from .losses import compiled, glance, glance_in_chunks, pull, pull_in_chunks, teddy_losses
 from .pool import Pool, Teacher
 from .recipes import Synthesis
 from .starts import members_of, start_images, start_indices
@@ -89,10 +90,11 @@ class Matcher:
         seed: int,  # Of the run
         indices: range,  # Image indices to make
         ask: Callable,  # As `witnesses` makes it
-        losses: Callable = teddy_losses,  # Or its compiled form
+        form: Callable = noop,  # Or `compiled`: the form of what is computed in every step
     ):
         self.drawn, self.data, self.recipe, self.seed, self.indices = drawn, data, recipe, seed, indices
-        self.plan, self.ask, self.losses = turns(drawn, recipe.combine), ask, losses
+        self.plan, self.ask = turns(drawn, recipe.combine), ask
+        self.losses, self.glance = form(teddy_losses), form(glance)
         self.chunk = None if recipe.chunk == "auto" else recipe.chunk  # Images in one pass, or all
         self.members = members_of(data) if recipe.real else None
         starts = [start_images(data, recipe, seed, i) for i in indices]
@@ -194,14 +196,16 @@ class Matcher:
     def pull(self, turn, part, shown, behind):
         "What one teacher says and where it pulls; in smaller parts when memory is short"
         witness, y, groups = self.ask(turn.teacher)[0], self.parts[part], len(turn.groups)
-        x = pick(shown, turn.groups).flatten(0, 1)
-        aim = self.aim(turn.teacher, part)
-        if behind is not None:
-            with torch.no_grad():
-                aim = aim_at_real(witness(pick(behind, turn.groups).flatten(0, 1)), groups, len(y))
-        rest = witness, x, y, aim, pick(self.bn_weight, turn.groups), self.recipe, groups
+        x, weight = pick(shown, turn.groups).flatten(0, 1), pick(self.bn_weight, turn.groups)
         while True:
             try:
+                if behind is None:
+                    aim = self.aim(turn.teacher, part)
+                else:
+                    real = witness, pick(behind, turn.groups).flatten(0, 1)
+                    seen = glance_in_chunks(self.chunk, *real) if self.chunk else self.glance(*real)
+                    aim = aim_at_real(seen, groups, len(y))
+                rest = witness, x, y, aim, weight, self.recipe, groups
                 values, slope = pull_in_chunks(self.chunk, *rest) if self.chunk else pull(self.losses, *rest)
                 return values, slope.unflatten(0, (groups, -1))
             except torch.OutOfMemoryError:
@@ -276,10 +280,10 @@ def synthesize(
     "Distil `data` into `ipc` images per class with the teachers of `pool`"
     check_plan(pool, data, recipe, ipc)
     ask = witnesses(data, recipe, known or (folder and folder / "statistics"))
-    losses = choose(pool, data, recipe, ipc, ask, folder)
+    form = choose(pool, data, recipe, ipc, ask, folder)
     size = recipe.pack * recipe.together
     blocks = [range(a, min(a + size, ipc)) for a in range(0, ipc, size)]
-    make = lambda block: synthesize_block(pool, data, recipe, seed, block, ask, losses, folder, log)
+    make = lambda block: synthesize_block(pool, data, recipe, seed, block, ask, form, folder, log)
     images = torch.cat([make(b) for b in tqdm(blocks, "synthesis", leave=False)])
     images = data.denormalize(images.transpose(0, 1).flatten(0, 1))
     labels = torch.arange(data.n_classes, device=data.device).repeat_interleave(ipc)
@@ -315,7 +319,7 @@ def synthesize_block(
     seed: int,
     block: range,  # Image indices that are made in one go
     ask: Callable,  # As `witnesses` makes it
-    losses: Callable,  # `teddy_losses`, or its compiled form
+    form: Callable,  # `noop` or `compiled`
     folder: Path | None,
     log: Callable | None,
 ) -> Tensor:  # Normalized images `[indices, classes, C, H, W]`
@@ -325,7 +329,7 @@ def synthesize_block(
     if all(kept):
         return torch.stack([k["images"] for k in kept]).to(data.device)
     drawn = [pool.draw(recipe.teachers, seed, i) for i in block[:: recipe.together]]
-    matcher = Matcher(drawn, data, recipe, seed, block, ask, losses)
+    matcher = Matcher(drawn, data, recipe, seed, block, ask, form)
     try:
         record = matcher.run()
     except Diverged as e:
@@ -358,15 +362,13 @@ def forecast(
     steps = recipe.iterations * math.ceil(math.ceil(ipc / size) / devices) * math.ceil(data.n_classes / classes)
     drawn = [list(teachers[: recipe.teachers])] * (size // recipe.together)
 
-    def some(losses):
-        matcher = Matcher(drawn, few, recipe, 0, range(size), ask, losses)
+    def some(form):
+        matcher = Matcher(drawn, few, recipe, 0, range(size), ask, form)
         ahead = zip(*matcher.draw(range(TIMED)), strict=True)
         return [lambda n=n, drawn=drawn: matcher.step(n, *drawn).sum().item() for n, drawn in enumerate(ahead)]
 
     shapes = {tuple(p.shape for p in t.model.parameters()) for t in teachers}
-    found = predict(
-        some(teddy_losses), lambda: some(compiled_losses()), steps, recipe.compile, len(shapes), data.device
-    )
+    found = predict(some(noop), lambda: some(compiled), steps, recipe.compile, len(shapes), data.device)
     rest = (
         16 * size * (data.n_classes - classes) * data.channels * data.size**2
     )  # Pixels, gradient and Adam's two, fp32
@@ -380,17 +382,17 @@ def choose(
     ipc: int,
     ask: Callable,  # As `witnesses` makes it
     folder: Path | None,
-) -> Callable:  # `teddy_losses`, or its compiled form
+) -> Callable:  # `noop` or `compiled`
     "As the recipe says; `auto` asks the forecast, once for each folder"
     if recipe.compile != "auto":
         if recipe.compile and not can_compile():
             raise BadInput("compile is on, but no C++ compiler was found; install g++ or set compile to auto")
-        return compiled_losses() if recipe.compile else teddy_losses
+        return compiled if recipe.compile else noop
     note = folder and folder / "engine.json"
     if note and note.exists():
-        compiled = json.loads(note.read_text())["compiled"]
+        worth = json.loads(note.read_text())["compiled"]
     else:
-        compiled = forecast(pool.teachers, data, recipe, ipc, ask=ask).compiled
+        worth = forecast(pool.teachers, data, recipe, ipc, ask=ask).compiled
         if note:
-            write_json(note, {"compiled": compiled})
-    return compiled_losses() if compiled else teddy_losses
+            write_json(note, {"compiled": worth})
+    return compiled if worth else noop
