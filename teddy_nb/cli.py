@@ -367,7 +367,7 @@ def choose_cells(
 
 @call_parse
 def teddy_reproduce(
-    table: str,  # Which of the paper's tables: table3
+    table: str,  # Which table: table3, or table3_instance, its sets scored by students with InstanceNorm
     cells: str = "",  # Its columns, such as cifar10/1,cifar10/10; all if not given
     rows: str = "",  # Its rows, such as random,teddy_real; all if not given
     out: str = "results",  # Folder of the results, one JSON file a cell
