@@ -23,10 +23,11 @@ from .bn_matching import synthesize
 from .core import BadInput
 from .data import ImageSet, Splits
 from .pool import Pool, Teacher
-from .recipes import CIFAR_VIEWS, Recipe, Synthesis, Validation, get_protocol
+from .recipes import Recipe, Synthesis, Validation, get_protocol
 from .statistics import Witness
 from .store import DistilledSet, Run, environment, read_set, write_json
 from .validation import EQUAL, REAL, Result, baselines, random_real, result_table, validate
+from .views import Views
 
 # %% ../nbs/05_ablations.ipynb #7fd054ce
 def contestants(
@@ -137,7 +138,7 @@ TABLE3 = {  # CIFAR-10, percent: mean and deviation at 1, 10 and 50 images per c
 FAST = {"precision": "bf16", "compile": True}
 TABLE3_RECIPES = {
     "dm": DistributionMatching(1000, lr=0.05, optimizer="adam", real=32, **FAST),
-    "sre2l": Synthesis(1000, lr=0.05, bn_weight=1.0, teachers=1, first=10.0, views=CIFAR_VIEWS, **FAST),
+    "sre2l": Synthesis(1000, lr=0.05, bn_weight=1.0, teachers=1, first=10.0, views=Views(flip=True, roll=4), **FAST),
     "teddy": Synthesis(
         1000, 0.05, 1.0, teachers=6, combine="cycle", classwise=1.0, class_weight=100.0, dsa=True, real=32, **FAST
     ),
