@@ -19,9 +19,10 @@ from pathlib import Path
 import torch
 from fastcore.script import call_parse, store_true
 
-from .ablations import TABLES, Cell, cell_table, compare, contestants, report, reproduce
+from .ablations import compare, contestants
 from .bn_matching import forecast
 from .browser import mean_losses
+from .cells import Cell, cell_table, reproduce
 from .core import BadInput, default_device, processes
 from .data import DATASETS, ImageSet, Splits, load_data, manifest, real_indices
 from .forecast import Forecast
@@ -30,6 +31,7 @@ from .pool_post import load_converged, macs, prune_pool, ratio_for
 from .pool_prior import train_pool
 from .recipes import PostPool, Recipe, Validation, get_protocol, get_recipe
 from .store import Run, append_line, read_images, write_file, write_json
+from .tables import TABLES, report
 from .training import new_model
 from .validation import REAL, Result, beside, result_table
 from .viewers import image_grid, loss_curves
@@ -355,7 +357,7 @@ def choose_cells(
     "Some cells of a table; raises `BadInput` that lists what there is"
     if table not in TABLES:
         raise BadInput(f"unknown table {table!r}; choose one of {', '.join(TABLES)}")
-    cells = TABLES[table][1]()
+    cells = TABLES[table].cells()
     places = {c.name: tuple(c.name.removeprefix(f"{table}/").rsplit("/", 1)) for c in cells}
     for wished, known in zip((columns, rows), map(dict.fromkeys, zip(*places.values(), strict=True)), strict=True):
         if unknown := [w for w in wished if w not in known]:
@@ -367,21 +369,19 @@ def choose_cells(
 
 @call_parse
 def teddy_reproduce(
-    table: str,  # Which table: table3, or table3_instance, its sets scored by students with InstanceNorm
+    table: str,  # Which: table1, table2 or table3; table3_instance, scored by InstanceNorm; table1_small, table2_small; ablations
     cells: str = "",  # Its columns, such as cifar10/1,cifar10/10; all if not given
     rows: str = "",  # Its rows, such as random,teddy_real; all if not given
     out: str = "results",  # Folder of the results, one JSON file a cell
-    runs: str = "runs/reproduce",  # Folder of the pool and the sets
-    root: str = "data",  # Where CIFAR-10 lies
-    download: store_true = False,  # Fetch it if it is not under --root
+    runs: str = "runs/reproduce",  # Folder of teachers and sets
+    root: str = "data",  # Where the datasets lie
+    download: store_true = False,  # Fetch one that is not under --root
 ):
-    "Reproduce cells of one of the paper's tables; one that is done, or was stopped, is not begun again"
+    "Reproduce cells of one of the paper's tables, or of the ablations; one that is done, or was stopped, is not begun again"
     with one_line_errors("teddy_reproduce"):
         chosen = choose_cells(table, *([w for w in wish.split(",") if w] for wish in (cells, rows)))
-        data = load_data("cifar10", root, None, download).to(default_device())
-        pool = train_pool(data, get_recipe("cifar10_prior"), Path(runs) / "cifar10_prior").to(default_device())
         done = []
-        for cell in reproduce(chosen, pool, data, Path(out), Path(runs)):
+        for cell in reproduce(chosen, root, Path(out), Path(runs), download):
             done.append(cell)
             print(f"{cell['cell']}: {', '.join(f'{a:.1f}' for a in cell['accuracy'])} %", flush=True)
         print(f"\n{cell_table(done)}")
