@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Source', 'named', 'teachers_of', 'Cell', 'measure_cell', 'reproduce', 'soft_cells', 'cell_table', 'protocol_line',
-           'read_cells']
+           'ceiling_line', 'read_cells']
 
 # %% ../nbs/05_cells.ipynb #e111fd2e
 import json
@@ -201,7 +201,7 @@ def soft_cells(
 def cell_table(
     cells: Sequence[dict],  # As `reproduce` gives them
 ) -> str:
-    "Cells as a Markdown table, the protocol below it; columns that nobody fills are left out"
+    "Cells as a Markdown table, the protocols below it; columns that nobody fills are left out"
     columns = {
         "cell": lambda c: c["cell"].partition("/")[2],
         "ours (%)": lambda c: _spread(c["accuracy"]),
@@ -216,7 +216,8 @@ def cell_table(
         columns = {k: v for k, v in columns.items() if "F1" not in k}
     rows = [columns, ["---"] * len(columns), *([str(show(c)) for show in columns.values()] for c in cells)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return table + "\n\n" + "\n".join(dict.fromkeys(map(protocol_line, cells)))
+    said = [protocol_line(c) for c in cells] + [ceiling_line(c) for c in cells if "teachers" in c]
+    return "\n\n".join([table, *dict.fromkeys(said)])
 
 
 def _spread(values):
@@ -235,12 +236,19 @@ def protocol_line(
     )
 
 
+def ceiling_line(
+    cell: dict,  # As `reproduce` gives it, with teachers
+) -> str:
+    "What the whole data teach, in a sentence"
+    source, t = cell["source"], cell["teachers"]
+    kept = "" if source["keep"] == [1.0, 1.0] else " with {:.0%} to {:.0%} of each class".format(*source["keep"])
+    return f"The ceiling: {source['dataset']}{kept} takes {t['model']} to {t['converged']:.1f} %, in the training of the teachers."
+
+
 def read_cells(
     folder: str | Path,  # Of `results`
-    table: str,  # Such as `table3`
+    cells: Sequence[Cell],  # Of a table
 ) -> list[dict]:
-    "The cells of a table that have been measured, by images per class and name"
-    found = [json.loads(p.read_text()) for p in Path(folder).glob(f"{table}/**/*.json")]
-    return sorted(
-        found, key=lambda c: [(len(part), part) if part.isdigit() else (0, part) for part in c["cell"].split("/")]
-    )
+    "Those of the cells that have been measured, in their order"
+    paths = [Path(folder) / f"{c.name}.json" for c in cells]
+    return [json.loads(p.read_text()) for p in paths if p.exists()]

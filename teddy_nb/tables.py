@@ -233,7 +233,8 @@ def report(
     tables: Sequence[str] = tuple(TABLES),  # Which ones, in front of the runs
 ) -> str:
     "Committed results as Markdown: the paper's tables, then a table a run"
-    parts = [f"**{TABLES[t].title}**\n\n{cell_table(cells)}" for t in tables if (cells := read_cells(folder, t))]
+    measured = {t: read_cells(folder, TABLES[t].cells()) for t in tables}
+    parts = [f"**{TABLES[t].title}**\n\n{cell_table(cells)}" for t, cells in measured.items() if cells]
     for path in sorted(Path(folder).glob("*.json")):
         results = read_results(path)
         about = results[0].protocol
