@@ -19,7 +19,7 @@ import torch
 
 from .baselines import Bilevel, DistributionMatching, distil_bilevel, match_distributions
 from .bn_matching import synthesize
-from .core import default_device, seed_of
+from .core import BadInput, default_device, seed_of
 from .data import Splits, imbalanced, load_data
 from .pool import Pool
 from .pool_post import prune_pool
@@ -82,10 +82,19 @@ class Cell:
     sets: int = 1  # From different seeds; the students share them out evenly
     paper: tuple[float, ...] | None = None  # Mean in the paper and its deviation if stated, percent
     paper_f1: float | None = None  # Macro F1 in the paper, percent
+    classes: int | None = None  # That the data must have, for sets of which a part may lie at hand; any when None
 
     @property
     def has_teachers(self) -> bool:
         return self.system in ("sre2l", "teddy") or self.by.soft
+
+    def check(self, data: Splits):
+        "Raise `BadInput` unless the data have the table's classes"
+        if self.classes not in (None, data.train.n_classes):
+            raise BadInput(
+                f"{self.name} is about {self.classes} classes, but {self.source.dataset} has {data.train.n_classes} here; "
+                "name another --root, or another table"
+            )
 
     def cast(self, pool: Pool | None) -> Pool | None:
         "Who of the pool teaches this system"
@@ -167,6 +176,7 @@ def reproduce(
     for cell in cells:
         path = out / f"{cell.name}.json"
         if not path.exists():
+            cell.check(load(cell.source))
             pool = teach(cell.source, cell.teachers) if cell.has_teachers else None
             write_json(path, measure_cell(cell, pool, load(cell.source), runs))
         yield json.loads(path.read_text())

@@ -86,7 +86,7 @@ def table1() -> list[Cell]:
         paper = {row: values[column] for row, values in TABLE1.items()}
         source, rows = Source("tiny_imagenet", keep), ("random", *TABLE1)
         name = f"table1/tiny_imagenet/{kept}"
-        cells += soft_cells(name, source, get_recipe("tiny_imagenet_prior"), 20, rows, paper)
+        cells += soft_cells(name, source, get_recipe("tiny_imagenet_prior"), 20, rows, paper, classes=200)
     return cells
 
 # %% ../nbs/05_tables.ipynb #8543b50a
@@ -115,8 +115,9 @@ def table1_small() -> list[Cell]:
     "Table 1 on CIFAR-10 and on 50 classes of Tiny-ImageNet, with small ConvNets"
     steps = Synthesis(300, 0.1, 1.0, teachers=4, combine="cycle", together=2, views=Views(shift=4, flip=True), **FAST)
     recipes = {
-        "cifar10": (10, small("cifar10_prior", "convnet-3-32-batch", 8, window(1, 4, 1), SMALL_STUDENT, steps)),
+        "cifar10": (10, 10, small("cifar10_prior", "convnet-3-32-batch", 8, window(1, 4, 1), SMALL_STUDENT, steps)),
         "tiny_imagenet": (
+            50,
             5,
             small(
                 "tiny_imagenet_prior",
@@ -133,10 +134,10 @@ def table1_small() -> list[Cell]:
         ),
     }
     cells = []
-    for dataset, (ipc, recipe) in recipes.items():
+    for dataset, (classes, ipc, recipe) in recipes.items():
         for kept, keep in KEPT.items():
             name = f"table1_small/{dataset}/{kept}"
-            cells += soft_cells(name, Source(dataset, keep), recipe, ipc, ("random", *TABLE1))
+            cells += soft_cells(name, Source(dataset, keep), recipe, ipc, ("random", *TABLE1), classes=classes)
     return cells
 
 # %% ../nbs/05_tables.ipynb #d3342c49
@@ -153,7 +154,7 @@ def table2() -> list[Cell]:
     cells = []
     for column, ipc in enumerate((5, 10, 50)):
         paper = {row: (values[column], None) for row, values in TABLE2.items()}
-        cells += soft_cells(f"table2/imagenet/{ipc}", Source("imagenet"), recipe, ipc, paper=paper)
+        cells += soft_cells(f"table2/imagenet/{ipc}", Source("imagenet"), recipe, ipc, paper=paper, classes=1000)
     return cells
 
 
