@@ -186,7 +186,7 @@ _SOFT = {"by": replace(ABLATED.soft, seeds=3)}
 _POST = PostPool(ABLATED.pool.training, 6, finetune=get_recipe("cifar10_post").pool.finetune, follow=(1, 6))
 FACTORS = {  # Factor: value: what it changes of the recipe's cell
     "teachers": {"1": _with(teachers=1), "2": _with(teachers=2), "3": {}, "4": _with(teachers=4), "5": _with(teachers=5)},
-    "stages": {**{k: _cut(v) for k, v in POOLS.items()}, "converged": {**_cut((12,)), **_with(teachers=1)}, "1 to 6": {}},
+    "stages": {"1 to 6": {}, **{k: _cut(v) for k, v in POOLS.items()}, "converged": {**_cut((12,)), **_with(teachers=1)}},
     "pool": {"prior": {}, "post": {"teachers": replace(ABLATED, pool=_POST)}},
     "start": {"real": {}, "mosaic": _with(start="mosaic"), "noise": _with(start="noise")},
     "bn_weight": {"0": _with(bn_weight=0.0), "0.1": _with(bn_weight=0.1), "1": {}, "10": _with(bn_weight=10.0)},
