@@ -115,7 +115,7 @@ def table1_small() -> list[Cell]:
     "Table 1 on CIFAR-10 and on 50 classes of Tiny-ImageNet, with small ConvNets"
     steps = Synthesis(300, 0.1, 1.0, teachers=4, combine="cycle", together=2, views=Views(shift=4, flip=True), **FAST)
     recipes = {
-        "cifar10": (10, 10, small("cifar10_prior", "convnet-3-32-batch", 8, window(1, 4, 1), SMALL_STUDENT, steps)),
+        "cifar10": (10, 10, small("cifar10_prior", "convnet-3-32-batch", 8, window(2, 8, 2), SMALL_STUDENT, steps)),
         "tiny_imagenet": (
             50,
             5,
@@ -123,7 +123,7 @@ def table1_small() -> list[Cell]:
                 "tiny_imagenet_prior",
                 "convnet-4-32-batch",
                 10,
-                window(2, 8, 2),
+                window(4, 10, 2),
                 replace(SMALL_STUDENT, epochs=100),
                 steps,
                 batch_size=125,
