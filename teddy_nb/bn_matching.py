@@ -356,7 +356,7 @@ def synthesize_block(
     return torch.stack([k["images"].to(data.device) if k else x for k, x in made])
 
 # %% ../nbs/03_bn_matching.ipynb #61f1a707
-TIMED = 3  # Steps of a forecast
+TIMED = 50  # Steps of a forecast at most
 
 
 def forecast(
