@@ -381,10 +381,8 @@ def forecast(
 
     shapes = {tuple(p.shape for p in t.model.parameters()) for t in teachers}
     found = predict(some(noop), lambda: some(compiled), steps, recipe.compile, len(shapes), data.device)
-    rest = (
-        16 * size * (data.n_classes - classes) * data.channels * data.size**2
-    )  # Pixels, gradient and Adam's two, fp32
-    return replace(found, memory=found.memory + rest)
+    others = size * (data.n_classes - classes) * data.channels * data.size**2  # Pixels of the other classes
+    return replace(found, memory=found.memory + 16 * others)  # fp32: pixels, gradient and Adam's two
 
 
 def choose(
