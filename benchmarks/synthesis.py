@@ -1,7 +1,7 @@
 """Speed and memory of one synthesis step, with one teacher and a batch of 100 images.
 
     python benchmarks/synthesis.py                            every case; writes benchmarks/synthesis.json
-    python benchmarks/synthesis.py --case resnet18-32-fp32    one case, one JSON line
+    python benchmarks/synthesis.py --case resnet18-32-fp32    one case, one JSON line; with --keep, also into the file
 
 Variants run in turn in one process, and medians are reported: the teacher's plain forward and backward to the pixels, eager and
 compiled (the floors); SRe2L's step (the peer); our whole step, eager and compiled.
@@ -267,30 +267,29 @@ def run(case: str, rounds: int) -> dict:
         "classwise-32-fp32": partial(by_class, rounds),
     }
     made = special.get(case, partial(one_teacher, case, rounds))()
-    return {"case": case, **{k: round(v, 4) if isinstance(v, float) else v for k, v in made.items()}}
+    made = {k: round(v, 4) if isinstance(v, float) else v for k, v in made.items()}
+    return {"case": case, "torch": torch.__version__, "rounds": rounds, **made}
 
 
 def main():
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("--case", choices=CASES)
+    ask.add_argument("--keep", action="store_true", help="put the case into synthesis.json")
     ask.add_argument("--rounds", type=int, default=7, help="times each variant is run")
     ask.add_argument("--steps-with", type=int, help=argparse.SUPPRESS)
     wish = ask.parse_args()
     if wish.steps_with:
         return steps_with(wish.steps_with)
-    lines = []
+    path = Path(__file__).with_suffix(".json")
+    found = {c["case"]: c for c in json.loads(path.read_text())["cases"]} if wish.case else {}
     for case in [wish.case] if wish.case else CASES:
-        lines.append(run(case, wish.rounds))
-        print(json.dumps(lines[-1]), flush=True)
-    if not wish.case:
-        device = default_device()
-        name = (
-            torch.cuda.get_device_name()
-            if device.type == "cuda"
-            else f"{os.cpu_count()} CPU cores, {platform.machine()}"
-        )
-        about = {"device": name, "threads": torch.get_num_threads(), "torch": torch.__version__, "rounds": wish.rounds}
-        Path(__file__).with_suffix(".json").write_text(json.dumps({"about": about, "cases": lines}, indent=1) + "\n")
+        found[case] = run(case, wish.rounds)
+        print(json.dumps(found[case]), flush=True)
+    if wish.keep or not wish.case:
+        cuda = default_device().type == "cuda"
+        name = torch.cuda.get_device_name() if cuda else f"{os.cpu_count()} CPU cores, {platform.machine()}"
+        about = {"device": name, "threads": torch.get_num_threads()}
+        path.write_text(json.dumps({"about": about, "cases": list(found.values())}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BATCH_NORM', 'OTHER_NORMS', 'watched_layers', 'batch_stats', 'bn_layers', 'running_stats', 'watch_bn', 'moments',
-           'Seen', 'Witness', 'Statistics', 'running', 'measure', 'know', 'fingerprint', 'aim_at', 'aim_at_real',
-           'witnesses']
+           'AvgPool', 'Seen', 'Witness', 'Statistics', 'running', 'measure', 'know', 'fingerprint', 'aim_at',
+           'aim_at_real', 'witnesses']
 
 # %% ../nbs/toolkit/statistics.ipynb #d301c0ab
 import copy
@@ -93,6 +93,24 @@ def moments(
     positions = tuple(range(2, x.dim()))
     return x.mean(positions), (x * x).mean(positions)
 
+# %% ../nbs/toolkit/statistics.ipynb #8d175659
+class AvgPool(nn.AvgPool2d):
+    "An average pool that torch.compile fuses with the norm and the ReLU before it"
+
+    def forward(self, x):
+        if not torch.compiler.is_compiling():
+            return super().forward(x)
+        k = self.kernel_size
+        h, w = (size // k * k for size in x.shape[2:])
+        return x[:, :, :h, :w].unflatten(3, (-1, k)).unflatten(2, (-1, k)).mean((3, 5))
+
+
+def _fuse_pools(model):
+    for name, m in list(model.named_modules()):
+        k = getattr(m, "kernel_size", None)
+        if type(m) is nn.AvgPool2d and isinstance(k, int) and (m.stride, m.padding, m.ceil_mode) == (k, 0, False):
+            model.set_submodule(name, AvgPool(k))
+
 # %% ../nbs/toolkit/statistics.ipynb #a35f17c0
 class Seen(NamedTuple):
     "What one forward pass shows of `B` images"
@@ -134,6 +152,7 @@ class Witness(nn.Module):
         self.model, self.precision = copy.deepcopy(model, shared), precision
         if precision == "bf16":
             self.model.to(memory_format=torch.channels_last)
+        _fuse_pools(self.model)
         self.layers, self.head = watched_layers(self.model), last_linear(self.model)
         self.head.register_forward_pre_hook(_watch_features)
         zero = self.head.weight.new_zeros(())
