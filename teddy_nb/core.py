@@ -58,5 +58,9 @@ def seeded(
     "Run a block with PyTorch's global generator seeded by `key`, and restore its state afterwards"
     here = [torch.accelerator.current_device_index()] if torch.accelerator.is_available() else []
     with torch.random.fork_rng(here, device_type=default_device().type if here else "cuda"):
-        torch.manual_seed(seed_of(*key))
+        torch.default_generator.manual_seed(
+            seed_of(*key)
+        )  # `torch.manual_seed` queues a stack trace for every absent device
+        if here:
+            torch.get_device_module().manual_seed(seed_of(*key))
         yield
