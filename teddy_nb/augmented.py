@@ -7,6 +7,7 @@ __all__ = ['RESIDENT_BYTES', 'Augmentation', 'Augmented']
 
 # %% ../nbs/toolkit/augmented.ipynb #9028e3df
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -52,7 +53,8 @@ class Augmented:
     ):
         self.data, self.how = data, how
         self.views = EpochViews(data, how.views, how.seed)
-        self.whole, self.drawn = Latest(self.draw_whole), Latest(getattr(self, f"draw_{how.kind}"))
+        self.drawn = Latest(getattr(self, f"draw_{how.kind}"))
+        self.whole, self.viewed = (Latest(partial(f, idx=slice(None))) for f in (self.look, self.view))
         fits = 4 * len(data) * data.channels * data.size**2 <= RESIDENT_BYTES
         self.normal = data.normalize(data.images) if fits else None
 
@@ -66,12 +68,11 @@ class Augmented:
             return self.look(epoch, idx)
         return tuple(v[idx] for v in self.whole(epoch))
 
-    def draw_whole(self, epoch):
-        return self.look(epoch, torch.arange(len(self.data), device=self.data.device))
-
     def plain(self, epoch: int, idx: Tensor) -> tuple[Tensor, Tensor]:
         "The views of the images `idx`, not mixed; their class shares"
-        idx = idx.to(self.data.device)
+        return self.view(epoch, idx) if self.normal is None else tuple(v[idx] for v in self.viewed(epoch))
+
+    def view(self, epoch, idx):
         x = self.data.normalize(self.data.images[idx]) if self.normal is None else self.normal[idx]
         return self.views.show(epoch, idx, x), F.one_hot(self.data.labels[idx], self.data.n_classes).float()
 
@@ -93,7 +94,7 @@ class Augmented:
         out, group = x.clone(), group[idx]
         for g in group.unique().tolist():
             mine = group == g
-            out[mine] = dsa(x[mine], names[g], u[idx[mine]])
+            out[mine] = dsa(x[mine], names[g], u[idx][mine])
         return out
 
     def groups(self, epoch: int) -> tuple[Tensor, ...]:
