@@ -141,7 +141,7 @@ class Result:
     def said(self) -> str:  # The protocol in a sentence
         p, t = self.protocol, self.protocol["training"]
         return (
-            f"{p['students']} students {p['student']}, {t['epochs']:g} epochs of batches of {t['batch_size']} with {t['optimizer']} "
+            f"{p['students']} student{'s' * (p['students'] > 1)} {p['student']}, {t['epochs']:g} epochs of batches of {t['batch_size']} with {t['optimizer']} "
             f"at {t['lr']:g}, augmentation {p['augmentation']}, labels {p.get('soft_labels', 'hard')}; accuracy at the end on "
             f"{p['test_images']} images of {p['test']}"
         )
