@@ -271,7 +271,7 @@ def read_images(
 
 def _members(folder, like):
     here = {d.name: _images_in(d) for d in folder.iterdir() if d.is_dir() and d.name[0] != "."}
-    key = "folder" if any(c.folder in here for c in like.classes) else "name"
+    key = "name" if any(c.name in here for c in like.classes) else "folder"
     members = {name: here.pop(name, []) for name in (getattr(c, key) for c in like.classes)}
     if missing := [name for name, found in members.items() if not found]:
         raise BadInput(
