@@ -7,6 +7,7 @@ __all__ = ['RESIDENT_BYTES', 'Augmentation', 'Augmented']
 
 # %% ../nbs/toolkit/augmented.ipynb #9028e3df
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -39,7 +40,7 @@ class Augmentation:
         return Augmentation(recipe.augmentation, views, recipe.training.batch_size, seed)
 
 
-RESIDENT_BYTES = 2**29  # An epoch's images up to this size are drawn at once
+RESIDENT_BYTES = 2**29  # Sets up to this size as float32 are normalized once, and drawn an epoch at a time
 
 
 class Augmented:
@@ -47,13 +48,15 @@ class Augmented:
 
     def __init__(
         self,
-        data: ImageSet,  # On the device to work on
+        data: ImageSet,  # In memory, on the device to work on
         how: Augmentation,
     ):
         self.data, self.how = data, how
         self.views = EpochViews(data, how.views, how.seed)
-        self.whole, self.drawn = Latest(self.draw_whole), Latest(getattr(self, f"draw_{how.kind}"))
-        self.fits = 4 * len(data) * data.channels * data.size**2 <= RESIDENT_BYTES
+        self.drawn = Latest(getattr(self, f"draw_{how.kind}"))
+        self.whole, self.viewed = (Latest(partial(f, idx=slice(None))) for f in (self.look, self.view))
+        fits = 4 * len(data) * data.channels * data.size**2 <= RESIDENT_BYTES
+        self.normal = data.normalize(data.images) if fits else None
 
     def __call__(
         self,
@@ -61,17 +64,17 @@ class Augmented:
         idx: Tensor,  # `[B]` which images
     ) -> tuple[Tensor, Tensor]:  # Normalized images `[B, C, H, W]`; their class shares `[B, classes]`
         "The images `idx` as they look in `epoch`"
-        if self.fits:
-            return tuple(v[idx] for v in self.whole(epoch))
-        return self.look(epoch, idx)
-
-    def draw_whole(self, epoch):
-        return self.look(epoch, torch.arange(len(self.data), device=self.data.device))
+        if self.normal is None:
+            return self.look(epoch, idx)
+        return tuple(v[idx] for v in self.whole(epoch))
 
     def plain(self, epoch: int, idx: Tensor) -> tuple[Tensor, Tensor]:
         "The views of the images `idx`, not mixed; their class shares"
-        x, y = self.views(epoch, idx, self.data.take(idx), self.data.labels[idx.to(self.data.device)])
-        return x, F.one_hot(y, self.data.n_classes).float()
+        return self.view(epoch, idx) if self.normal is None else tuple(v[idx] for v in self.viewed(epoch))
+
+    def view(self, epoch, idx):
+        x = self.data.normalize(self.data.images[idx]) if self.normal is None else self.normal[idx]
+        return self.views.show(epoch, idx, x), F.one_hot(self.data.labels[idx], self.data.n_classes).float()
 
     def look(self, epoch, idx):
         x, y = self.plain(epoch, idx)
@@ -91,7 +94,7 @@ class Augmented:
         out, group = x.clone(), group[idx]
         for g in group.unique().tolist():
             mine = group == g
-            out[mine] = dsa(x[mine], names[g], u[idx[mine]])
+            out[mine] = dsa(x[mine], names[g], u[idx][mine])
         return out
 
     def groups(self, epoch: int) -> tuple[Tensor, ...]:

@@ -255,6 +255,8 @@ def teddy_validate(
     "Score a distilled set beside random real images of equal count and of equal bytes"
     with one_line_errors("teddy_validate"):
         by = choose_protocol(dataset, protocol, student, bool(pool), labels, epochs, seeds)
+        if out and (Path(out).is_dir() or any(p.is_file() for p in Path(out).parents)):
+            raise BadInput(f"{out} cannot be written; name a JSON file with --out")
         data = load_data(dataset, root, size or None, download).to(default_device())
         images = read_images(set, data.train).to(data.train.device)
         results = beside(images, load_pool(Path(pool)) if pool else None, data, by, Path(set).resolve().name)
@@ -274,6 +276,8 @@ def choose_protocol(
     seeds: int,  # The protocol's when 0
 ) -> Validation:
     "The protocol that is asked for; raises `BadInput` where it and the wishes contradict each other"
+    if min(epochs, seeds) < 0:
+        raise BadInput(f"--epochs is {epochs} and --seeds {seeds}, but both must be at least 1")
     own = get_recipe(f"{dataset if dataset in DATASETS else 'folder'}_prior")
     by = get_protocol(protocol) if protocol else own.soft if soft else own.hard
     by = replace(by, student=student or by.student, labels=labels or by.labels, seeds=seeds or by.seeds)

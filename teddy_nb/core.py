@@ -58,5 +58,7 @@ def seeded(
     "Run a block with PyTorch's global generator seeded by `key`, and restore its state afterwards"
     here = [torch.accelerator.current_device_index()] if torch.accelerator.is_available() else []
     with torch.random.fork_rng(here, device_type=default_device().type if here else "cuda"):
-        torch.manual_seed(seed_of(*key))
+        torch.default_generator.manual_seed(seed_of(*key))
+        if here:  # `torch.manual_seed` would queue a seed and a stack trace for every kind of device that is absent
+            torch.get_device_module().manual_seed(seed_of(*key))
         yield

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['RESIDENT_BYTES', 'cifar10', 'cifar100', 'IMAGENET_CONSTANTS', 'IMAGENETTE', 'DATASETS', 'ClassEntry', 'ImageFiles',
-           'ImageSet', 'Splits', 'pixel_stats', 'split_by_class', 'Part', 'make_splits', 'digits', 'manifest',
-           'folder_part', 'image_folder', 'tiny_imagenet', 'imagenet', 'imagenette', 'load_data', 'usual_size',
-           'real_indices', 'imbalanced']
+           'ImageSet', 'in_batches', 'Splits', 'pixel_stats', 'split_by_class', 'Part', 'make_splits', 'digits',
+           'manifest', 'folder_part', 'image_folder', 'tiny_imagenet', 'imagenet', 'imagenette', 'load_data',
+           'usual_size', 'real_indices', 'imbalanced']
 
 # %% ../nbs/toolkit/data.ipynb #0a64f9e2
 import math
@@ -125,8 +125,7 @@ class ImageSet:
     def batches(
         self, batch_size: int, order: Tensor | None = None
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:  # index `[B]`, uint8 images `[B, C, H, W]`, labels `[B]`
-        order = torch.arange(len(self)) if order is None else order
-        parts = order.tensor_split(max(1, math.ceil(len(order) / batch_size)))  # Never a last batch of one
+        parts = in_batches(torch.arange(len(self)) if order is None else order, batch_size)
         if isinstance(self.images, ImageFiles):
             images = (x.to(self.device, non_blocking=True) for x in _load(self.images, parts))
         else:
@@ -150,6 +149,14 @@ class ImageSet:
         return (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in (self.mean, self.std))
 
 # %% ../nbs/toolkit/data.ipynb #10c2ba79
+def in_batches(
+    order: Tensor,  # `[N]` indices
+    batch_size: int,  # At most
+) -> tuple[Tensor, ...]:  # Parts of nearly equal size
+    "Cut an order into batches, never with a last one of a single image"
+    return order.tensor_split(max(1, math.ceil(len(order) / batch_size)))
+
+
 def _load(files, batches):
     workers = min(os.cpu_count() or 1, 8) if len(files) > 1000 else 0
     sampler = [b.tolist() for b in batches]
@@ -422,6 +429,8 @@ def load_data(
     download: bool = False,  # Fetch a named set that is not there
 ) -> Splits:
     "Load a training and a test set; raises `BadInput` with one sentence for whatever the user can mend"
+    if size is not None and size < 1:
+        raise BadInput(f"images of {size} pixels were asked for; ask for at least 1")
     if dataset in DATASETS:
         load, usual = DATASETS[dataset]
         return load(Path(root), size or usual, download)

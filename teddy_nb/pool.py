@@ -331,9 +331,10 @@ def kept_pool(
         parts = make(folder, entries, keep)
         if team.is_main_process:
             write_manifest(folder, entries, *parts[:4], data.train, parts[4], made)
-            for passing in ("progress.json", "checkpoint.safetensors"):
-                (folder / passing).unlink(missing_ok=True)
-        team.wait_for_everyone()
+    if team.is_main_process:  # Here, so that they go even if the process is stopped between the manifest and this line
+        for passing in ("progress.json", "checkpoint.safetensors"):
+            (folder / passing).unlink(missing_ok=True)
+    team.wait_for_everyone()
     pool = load_pool(folder, **made)
     pool.check(data.train)
     if not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in pool.converged.model.modules()):

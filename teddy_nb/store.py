@@ -256,22 +256,30 @@ def read_images(
     folder = Path(folder)
     if not folder.is_dir():
         raise BadInput(f"the folder {folder} does not exist")
-    members = [_images_in(folder / safe_name(c.folder)) for c in like.classes]
-    if missing := [c.folder for c, found in zip(like.classes, members, strict=True) if not found]:
+    members = _members(folder, like)
+    counts = {name: len(found) for name, found in members.items()}
+    low, high = min(counts, key=counts.get), max(counts, key=counts.get)
+    if counts[low] < counts[high]:
+        raise BadInput(
+            f"{folder} has {counts[low]} images of class {low} and {counts[high]} of {high}; give every class as many"
+        )
+    images = torch.stack([_pixels(p, like) for found in members.values() for p in found])
+    labels = torch.arange(like.n_classes).repeat_interleave(counts[low])
+    about = {"source": like.name, "folder": folder.name}
+    return DistilledSet(folder.name, images, labels, like.classes, like.mean, like.std, about)
+
+
+def _members(folder, like):
+    here = {d.name: _images_in(d) for d in folder.iterdir() if d.is_dir() and d.name[0] != "."}
+    key = "name" if any(c.name in here for c in like.classes) else "folder"
+    members = {name: here.pop(name, []) for name in (getattr(c, key) for c in like.classes)}
+    if missing := [name for name, found in members.items() if not found]:
         raise BadInput(
             f"{folder} has no images of class {', '.join(missing[:5])}; {like.name} has {like.n_classes} classes"
         )
-    counts = [len(found) for found in members]
-    if len(set(counts)) > 1:
-        low, high = counts.index(min(counts)), counts.index(max(counts))
-        raise BadInput(
-            f"{folder} has {min(counts)} images of class {like.classes[low].folder} and {max(counts)} of "
-            f"{like.classes[high].folder}; give every class as many"
-        )
-    images = torch.stack([_pixels(p, like) for found in members for p in found])
-    labels = torch.arange(like.n_classes).repeat_interleave(counts[0])
-    about = {"source": like.name, "folder": folder.name}
-    return DistilledSet(folder.name, images, labels, like.classes, like.mean, like.std, about)
+    if unknown := [name for name, found in here.items() if found]:
+        raise BadInput(f"{folder} has images of {unknown[0]}, a class that {like.name} does not have; remove them")
+    return members
 
 
 def _images_in(folder):
@@ -303,5 +311,5 @@ def read_set(
         if len(found) != about["images"]:
             raise BadInput(f"{folder} was written with {about['images']} images but has {len(found)}; copy it again")
         return replace(found, name=about["name"], provenance=about["provenance"])
-    except (OSError, KeyError, TypeError, json.JSONDecodeError) as e:
+    except (OSError, KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as e:
         raise BadInput(f"{folder} holds no set written by this package ({e}); open it with ImageFolder") from e

@@ -22,7 +22,7 @@ from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
 from .core import BadInput, can_compile, generator, processes, seed_of, seeded
-from .data import ImageFiles, ImageSet
+from .data import ImageFiles, ImageSet, in_batches
 from .models import build_model
 from .recipes import Training
 from .store import read_notes, read_tensors, write_tensors
@@ -97,8 +97,15 @@ class EpochViews:
         x: Tensor,  # uint8 `[B, C, H, W]`, from `source(epoch)`
         y: Tensor,  # `[B]` labels
     ) -> tuple[Tensor, Tensor]:  # Normalized views `[B, C, H, W]`, labels `[B]`
-        x = self.data.normalize(x)
-        return (x if self.on_disk or self.views == Views() else warp(x, self.theta(epoch)[idx])), y
+        return self.show(epoch, idx, self.data.normalize(x)), y
+
+    def show(
+        self,
+        epoch: int,  # Counted from 0
+        idx: Tensor,  # `[B]` which images
+        x: Tensor,  # Normalized `[B, C, H, W]`
+    ) -> Tensor:  # Their views `[B, C, H, W]`; images on disk are left alone, for `source` shows their views
+        return x if self.on_disk or self.views == Views() else warp(x, self.theta(epoch)[idx])
 
 # %% ../nbs/toolkit/training.ipynb #5e53ba28
 def learning_rate(
@@ -149,7 +156,7 @@ def fit(
     data: ImageSet,  # On the device where the model is
     recipe: Training,
     seed: int,  # Of order, views and dropout
-    prepare: Callable | None = None,  # `(epoch, idx, x uint8, y) -> inputs, targets`; `EpochViews` when None
+    prepare: Callable | None = None,  # `(epoch, idx) -> inputs, targets`; `EpochViews` of the data when None
     loss: Callable | None = None,  # `(logits, targets) -> scalar`; cross-entropy when None
     on_epoch: Callable | None = None,  # `(epochs done, mean loss)`, called after each epoch
     on_step: Callable | None = None,  # `(epochs done) -> whether to stop`, called after each step
@@ -174,11 +181,10 @@ def fit(
         order = torch.randperm(len(data), generator=generator(seed, "order", epoch))
         order = order[team.process_index :: team.num_processes][:share]
         order = order if views.on_disk else order.to(data.device)  # One transfer an epoch instead of one a step
-        batches = (data if prepare else views.source(epoch)).batches(recipe.batch_size, order)
+        batches = _batches(views, prepare, epoch, order, recipe.batch_size)
         total, done = torch.zeros((), device=data.device), 0
         with seeded(seed, "epoch", epoch, team.process_index):
-            for done, (idx, x, y) in zip(range(1, steps + 1), batches, strict=False):
-                inputs = (prepare or views)(epoch, idx, x, y)
+            for done, inputs in zip(range(1, steps + 1), batches, strict=False):
                 total += train_step(learner, optimizer, loss, *inputs, recipe.precision)
                 if on_step and on_step(epoch + done / per_epoch):
                     return losses
@@ -192,6 +198,12 @@ def fit(
         if checkpoint and team.is_main_process:
             _save_checkpoint(checkpoint, model, optimizer, about, losses)
     return losses
+
+
+def _batches(views, prepare, epoch, order, size):
+    if prepare:
+        return (prepare(epoch, idx) for idx in in_batches(order, size))
+    return (views(epoch, *batch) for batch in views.source(epoch).batches(size, order))
 
 
 def _learner(model, recipe):

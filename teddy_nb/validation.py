@@ -54,7 +54,9 @@ def new_student(
                 setattr(model, head, None)
         with torch.no_grad():
             model.eval()(torch.zeros(1, data.channels, data.size, data.size, device=data.device))
-    except (RuntimeError, AssertionError) as e:
+    except BadInput:
+        raise
+    except (RuntimeError, AssertionError, ValueError) as e:
         raise BadInput(f"{name} cannot take images of {data.size} pixels; choose another student") from e
     return model
 
@@ -97,7 +99,7 @@ def train_student(
     every = max(1, round(recipe.training.epochs / 10))
     answers = []
 
-    def prepare(epoch, idx, x, y):
+    def prepare(epoch, idx):
         epoch = epoch % labels.epochs if labels else epoch
         x, shares = see(epoch, idx)
         return x, labels(epoch)[idx] if labels else shares
@@ -139,7 +141,7 @@ class Result:
     def said(self) -> str:  # The protocol in a sentence
         p, t = self.protocol, self.protocol["training"]
         return (
-            f"{p['students']} students {p['student']}, {t['epochs']:g} epochs of batches of {t['batch_size']} with {t['optimizer']} "
+            f"{p['students']} student{'s' * (p['students'] > 1)} {p['student']}, {t['epochs']:g} epochs of batches of {t['batch_size']} with {t['optimizer']} "
             f"at {t['lr']:g}, augmentation {p['augmentation']}, labels {p.get('soft_labels', 'hard')}; accuracy at the end on "
             f"{p['test_images']} images of {p['test']}"
         )
@@ -240,9 +242,10 @@ def random_real(
     seed: int,  # Of the draw
 ) -> DistilledSet:
     "As many random real images of each class"
-    part = data.subset(torch.stack([real_indices(data, i, seed) for i in range(ipc)], dim=1).flatten())
+    idx = torch.stack([real_indices(data, i, seed) for i in range(ipc)], dim=1).flatten()
     about = {"source": data.name, "method": "random real images", "seed": seed}
-    return DistilledSet(f"{data.name}, real", part.images, part.labels, part.classes, part.mean, part.std, about)
+    labels = data.labels[idx.to(data.device)]
+    return DistilledSet(f"{data.name}, real", data.take(idx), labels, data.classes, data.mean, data.std, about)
 
 
 def label_bytes(

@@ -1,5 +1,6 @@
 "A distilled set used from outside: by spawned workers, by a console, and labels that outlive a killed process"
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader
 
 import teddy_nb
@@ -77,10 +79,19 @@ def test_killed_labels_end_with_the_same_bytes(run, tmp_path):
         assert (tmp_path / "labels" / name).read_bytes() == (run / "labels" / name).read_bytes()
 
 
+def by_other_software(distilled: Path, out: Path):
+    "The same pictures as JPEG, in folders called as the classes are"
+    for c in json.loads((distilled / "classes.json").read_text()):
+        (out / c["name"]).mkdir(parents=True)
+        for i, file in enumerate((distilled / c["folder"]).glob("*.png")):
+            Image.open(file).convert("RGB").save(out / c["name"] / f"img-{i}.JPEG")
+
+
 def test_the_command_scores_a_folder(run, tmp_path):
     script = tmp_path / "teddy_validate"
     script.write_text("from teddy_nb.cli import teddy_validate\nteddy_validate()\n")
-    ask = [sys.executable, str(script), "--set", str(run / "distilled"), "--epochs", "2", "--seeds", "1"]
+    by_other_software(run / "distilled", tmp_path / "set")
+    ask = [sys.executable, str(script), "--set", str(tmp_path / "set"), "--epochs", "2", "--seeds", "1"]
     good = subprocess.run([*ask, "--protocol", "table3-instance"], capture_output=True, text=True, check=True)
     assert "random real images, equal bytes" in good.stdout and "augmentation dsa" in good.stdout
     bad = subprocess.run([*ask, "--student", "vit_b_16"], capture_output=True, text=True, check=False)
