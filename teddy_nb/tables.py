@@ -102,12 +102,13 @@ def small(
     stages: tuple[int, ...],  # Epochs
     student: Training,
     synthesis: Synthesis,
+    labels: str = "online",  # As `Validation` has them
     **changes,  # Of the teachers' training
 ) -> Recipe:
     "A preset made small enough for a CPU"
     recipe = get_recipe(name)
     pool = PriorPool(replace(recipe.pool.training, epochs=epochs, **changes), stages)
-    soft = Validation(model, student, labels="online", seeds=2)
+    soft = Validation(model, student, labels=labels, seeds=2)
     return replace(recipe, name=f"{name}_small", model=model, pool=pool, synthesis=synthesis, soft=soft)
 
 
@@ -124,8 +125,9 @@ def table1_small() -> list[Cell]:
                 "convnet-4-32-batch",
                 10,
                 window(4, 10, 2),
-                replace(SMALL_STUDENT, epochs=100),
+                replace(SMALL_STUDENT, epochs=50, batch_size=50),
                 steps,
+                "float32",
                 batch_size=125,
                 lr=0.1,
                 weight_decay=5e-4,
