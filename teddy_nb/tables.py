@@ -114,7 +114,9 @@ def small(
 
 def table1_small() -> list[Cell]:
     "Table 1 on CIFAR-10 and on 50 classes of Tiny-ImageNet, with small ConvNets"
-    steps = Synthesis(300, 0.1, 1.0, teachers=4, combine="cycle", together=2, views=Views(shift=4, flip=True), **FAST)
+    steps = Synthesis(
+        300, 0.1, 1.0, teachers=4, combine="cycle", together=2, first=10.0, views=Views(shift=4, flip=True), **FAST
+    )
     recipes = {
         "cifar10": (10, 10, small("cifar10_prior", "convnet-3-32-batch", 8, window(2, 8, 2), SMALL_STUDENT, steps)),
         "tiny_imagenet": (
@@ -162,11 +164,10 @@ def table2() -> list[Cell]:
 
 def table2_small() -> list[Cell]:
     "Table 2 (left) on a small Imagenette of 64 pixels"
-    steps = Synthesis(
-        200, 0.1, 0.1, teachers=3, combine="cycle", together=2, views=Views(shift=4, flip=True), precision="bf16"
-    )
+    views = Views(shift=4, flip=True)
+    steps = Synthesis(200, 0.1, 0.1, 3, combine="cycle", together=2, first=10.0, views=views, precision="bf16")
     student = replace(SMALL_STUDENT, epochs=60, batch_size=50, compile=False)
-    recipe = small("imagenette_prior", "resnet50", 24, (4, 8, 12, 16), student, steps, precision="bf16")
+    recipe = small("imagenette_prior", "resnet50", 24, (6, 12, 18, 24), student, steps, precision="bf16")
     return soft_cells("table2_small/imagenette/5", Source("imagenette", size=64), recipe, 5)
 
 # %% ../nbs/05_tables.ipynb #252cdc12
