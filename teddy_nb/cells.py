@@ -110,7 +110,8 @@ class Cell:
         "One set of this cell, made or read"
         if self.system == "random":
             return random_real(data.train, self.ipc, seed)
-        key = named(self.system, self.ipc, self.recipe, self.source, self.has_teachers and self.teachers, seed)
+        taught = self.has_teachers and (self.teachers.model, self.teachers.pool, self.teachers.seed)
+        key = named(self.system, self.ipc, self.recipe, self.source, taught, seed)
         home = runs / "sets" / f"{self.system}-{self.source.dataset}-{self.ipc}-{key}"
         if (home / "distilled").exists():
             return read_set(home / "distilled")
@@ -192,7 +193,7 @@ def soft_cells(
     **options,  # Other fields of `Cell`
 ) -> list[Cell]:
     "A column of systems that share a synthesis recipe, and whose students take soft labels"
-    ours = replace(recipe.synthesis, together=ipc if recipe.synthesis.together > 1 else 1)
+    ours = recipe.synthesis
     recipes = {
         "random": None,
         "sre2l": replace(ours, teachers=1, first=10.0),

@@ -117,7 +117,7 @@ def small(
 def table1_small() -> list[Cell]:
     "Table 1 on CIFAR-10 and on 50 classes of Tiny-ImageNet, with small ConvNets"
     steps = Synthesis(
-        300, 0.1, 1.0, teachers=4, combine="cycle", together=2, first=10.0, views=Views(shift=4, flip=True), **FAST
+        300, 0.1, 1.0, teachers=4, combine="cycle", together=10, first=10.0, views=Views(shift=4, flip=True), **FAST
     )
     recipes = {
         "cifar10": (10, 10, small("cifar10_prior", "convnet-3-32-batch", 8, window(2, 8, 2), SMALL_STUDENT, steps)),
@@ -130,7 +130,7 @@ def table1_small() -> list[Cell]:
                 10,
                 window(4, 10, 2),
                 replace(SMALL_STUDENT, epochs=50, batch_size=50),
-                steps,
+                replace(steps, together=5),
                 "float32",
                 batch_size=125,
                 lr=0.1,
@@ -167,7 +167,7 @@ def table2() -> list[Cell]:
 def table2_small() -> list[Cell]:
     "Table 2 (left) on a small Imagenette of 64 pixels"
     views = Views(shift=4, flip=True)
-    steps = Synthesis(200, 0.1, 0.1, 3, combine="cycle", together=2, first=10.0, views=views, precision="bf16")
+    steps = Synthesis(200, 0.1, 0.1, 3, combine="cycle", together=5, first=10.0, views=views, precision="bf16")
     student = replace(SMALL_STUDENT, epochs=60, batch_size=50, compile=False)
     recipe = small("imagenette_prior", "resnet50", 24, (6, 12, 18, 24), student, steps, precision="bf16")
     return soft_cells("table2_small/imagenette/5", Source("imagenette", size=64), recipe, 5)
