@@ -96,6 +96,10 @@ class Cell:
                 "name another --root, or another table"
             )
 
+    def scored_by(self, students: int) -> "Cell":
+        "The same cell with another number of students, and no more sets than these"
+        return replace(self, by=replace(self.by, seeds=students), sets=min(self.sets, students))
+
     def cast(self, pool: Pool | None) -> Pool | None:
         "Who of the pool teaches this system"
         return pool.single() if self.system == "sre2l" else pool

@@ -357,8 +357,11 @@ def choose_cells(
     table: str,  # One of `TABLES`
     columns: Sequence[str] = (),  # Such as `cifar10/10`; all when empty
     rows: Sequence[str] = (),  # Such as `teddy_real`; all when empty
+    students: int = 0,  # A cell; as many as the table has when 0
 ) -> list[Cell]:
-    "Some cells of a table; raises `BadInput` that lists what there is"
+    "Some cells of a table; raises `BadInput` that lists what there is, or if `students` is negative"
+    if students < 0:
+        raise BadInput(f"--students is {students}, but a cell needs at least 1")
     if table not in TABLES:
         raise BadInput(f"unknown table {table!r}; choose one of {', '.join(TABLES)}")
     cells = TABLES[table].cells()
@@ -366,9 +369,10 @@ def choose_cells(
     for wished, known in zip((columns, rows), map(dict.fromkeys, zip(*places.values(), strict=True)), strict=True):
         if unknown := [w for w in wished if w not in known]:
             raise BadInput(f"{table} has no {unknown[0]!r}; choose from {', '.join(known)}")
-    return [
+    chosen = [
         c for c in cells if (not columns or places[c.name][0] in columns) and (not rows or places[c.name][1] in rows)
     ]
+    return [c.scored_by(students) for c in chosen] if students else chosen
 
 
 @call_parse
@@ -376,6 +380,7 @@ def teddy_reproduce(
     table: str,  # Which: table1, table2 or table3; table3_instance, scored by InstanceNorm; table1_small, table2_small; ablations
     cells: str = "",  # Its columns, such as cifar10/1,cifar10/10; all if not given
     rows: str = "",  # Its rows, such as random,teddy_real; all if not given
+    students: int = 0,  # A cell, where the table's own number takes too long; the table's if not given
     out: str = "results",  # Folder of the results, one JSON file a cell
     runs: str = "runs/reproduce",  # Folder of teachers and sets
     root: str = "data",  # Where the datasets lie
@@ -383,7 +388,7 @@ def teddy_reproduce(
 ):
     "Reproduce cells of one of the paper's tables, or of the ablations; one that is done, or was stopped, is not begun again"
     with one_line_errors("teddy_reproduce"):
-        chosen = choose_cells(table, *([w for w in wish.split(",") if w] for wish in (cells, rows)))
+        chosen = choose_cells(table, *([w for w in wish.split(",") if w] for wish in (cells, rows)), students)
         done = []
         for cell in reproduce(chosen, root, Path(out), Path(runs), download):
             done.append(cell)
