@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from html import escape
 from pathlib import Path
-from statistics import mean, stdev
 
 import ipywidgets as W
 import torch
@@ -21,7 +20,7 @@ from safetensors import safe_open
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from .core import BadInput
+from .core import BadInput, plus_minus
 from .curves import LossCurves, PoolCurve
 from .labels import StoredLabels, decode, in_words, read_index
 from .store import LOSSES, read_notes, read_tensors, safe_name
@@ -273,9 +272,9 @@ def result_rows(
     "Method, labels, accuracy, and what it cost"
     rows = [["method", "labels", "accuracy, %", "seeds", "images", "bytes", "seconds"]]
     for r in results:
-        spread = stdev(r["accuracy"]) if len(r["accuracy"]) > 1 else 0
-        accuracy = f"{mean(r['accuracy']):.1f} ± {spread:.1f}"
-        rows.append([r["method"], in_words(r["labels"]), accuracy, str(len(r["accuracy"])), f"{r['images']:,}"])
+        rows.append(
+            [r["method"], in_words(r["labels"]), plus_minus(r["accuracy"]), str(len(r["accuracy"])), f"{r['images']:,}"]
+        )
         rows[-1] += [f"{r['bytes']:,}", f"{r['seconds']:.1f}"]
     return rows
 

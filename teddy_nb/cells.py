@@ -13,13 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 
 import torch
 
 from .baselines import Bilevel, DistributionMatching, distil_bilevel, match_distributions
 from .bn_matching import synthesize
-from .core import BadInput, default_device, seed_of
+from .core import BadInput, default_device, plus_minus, seed_of
 from .data import Splits, imbalanced, load_data
 from .pool import Pool
 from .pool_post import prune_pool
@@ -96,7 +96,10 @@ class Cell:
                 "name another --root, or another table"
             )
 
-    def scored_by(self, students: int) -> "Cell":
+    def scored_by(
+        self,
+        students: int,  # At least 1
+    ) -> "Cell":
         "The same cell with another number of students, and no more sets than these"
         return replace(self, by=replace(self.by, seeds=students), sets=min(self.sets, students))
 
@@ -219,10 +222,10 @@ def cell_table(
     "Cells as a Markdown table, the protocols below it; columns that nobody fills are left out"
     columns = {
         "cell": lambda c: c["cell"].partition("/")[2],
-        "ours (%)": lambda c: _spread(c["accuracy"]),
+        "ours (%)": lambda c: plus_minus(c["accuracy"]),
         "paper (%)": lambda c: " ± ".join(map(str, c["paper"])) if c["paper"] else "–",
         "difference": lambda c: f"{mean(c['accuracy']) - c['paper'][0]:+.1f}" if c["paper"] else "–",
-        "macro F1 (%)": lambda c: _spread(c["f1"]),
+        "macro F1 (%)": lambda c: plus_minus(c["f1"]),
         "paper's F1 (%)": lambda c: c.get("paper_f1") or "–",
     }
     if not any(c["paper"] for c in cells):
@@ -233,10 +236,6 @@ def cell_table(
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     said = [protocol_line(c) for c in cells] + [ceiling_line(c) for c in cells if "teachers" in c]
     return "\n\n".join([table, *dict.fromkeys(said)])
-
-
-def _spread(values):
-    return f"{mean(values):.1f} ± {stdev(values) if len(values) > 1 else 0.0:.1f}"
 
 
 def protocol_line(

@@ -11,7 +11,7 @@ import json
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import NamedTuple
 
 import torch
@@ -20,7 +20,7 @@ from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
 from .augmented import Augmentation, Augmented
-from .core import BadInput, can_compile
+from .core import BadInput, can_compile, deviation, plus_minus
 from .data import ImageSet, Splits, real_indices
 from .labels import OnlineLabels, StoredLabels, in_words, plan_labels, store_labels, weights
 from .pool import Pool
@@ -135,7 +135,7 @@ class Result:
 
     @property
     def std(self) -> float:
-        return stdev(self.accuracy) if len(self.accuracy) > 1 else 0.0
+        return deviation(self.accuracy)
 
     @property
     def said(self) -> str:  # The protocol in a sentence
@@ -155,7 +155,7 @@ def result_table(
 ) -> str:
     "The results as a Markdown table"
     head = ["method", "labels", "accuracy (%)", "best (%)", "macro F1 (%)", "images", "bytes", "seconds"]
-    rows = [[r.method, in_words(r.labels), f"{r.mean:.1f} ± {r.std:.1f}", *_numbers(r)] for r in results]
+    rows = [[r.method, in_words(r.labels), plus_minus(r.accuracy), *_numbers(r)] for r in results]
     wide = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [head, ["-" * w for w in wide], *rows]
     return "\n".join("| " + " | ".join(v.ljust(w) for v, w in zip(line, wide, strict=True)) + " |" for line in lines)
