@@ -1,0 +1,97 @@
+-- What a page needs beyond its notebook: the paper's equation numbers, links to them, and signatures without Markdown
+
+local THEORY = "/theory_taylor.html" -- where the paper's equations stand
+local own = {} -- the equations of this page
+
+-- `\tag{14}` becomes a visible number (MathML has no tags) and a place to link to
+local function number_equation(math)
+  local number = math.mathtype == "DisplayMath" and math.text:match("\\tag{(%d+)}")
+  if not number then return end
+  own[number] = true
+  math.text = math.text:gsub("\\tag{%d+}", "\\qquad(" .. number .. ")")
+  return pandoc.Span(math, { id = "eq" .. number })
+end
+
+local function link(text, number)
+  return pandoc.Link(text, (own[number] and "" or THEORY) .. "#eq" .. number)
+end
+
+-- "Eq. 4" becomes a link, and so do the numbers after it in "Eq. 4, 5 and 6"
+local function link_equations(inlines)
+  local out, listing = pandoc.List(), false
+  for _, inline in ipairs(inlines) do
+    local before, number, after = "", nil, nil
+    if inline.t == "Str" then before, number, after = inline.text:match("^(%(*)(%d+)(.*)$") end
+    local last = out[#out - 1]
+    local named = last and last.t == "Str" and last.text:match("^[%p]*Eq%.$")
+    if number and named then
+      local open = last.text:match("^(.-)Eq%.$")
+      out[#out] = nil
+      out[#out] = nil
+      if open ~= "" then out:insert(pandoc.Str(open)) end
+      out:insert(link("Eq.\u{a0}" .. number, number))
+    elseif number and listing then
+      out:insert(link(number, number))
+    else
+      out:insert(inline)
+    end
+    if number and (named or listing) then
+      if after ~= "" then out:insert(pandoc.Str(after)) end
+      listing = after == "," or after == ""
+    elseif inline.t ~= "Space" and inline.t ~= "SoftBreak" and not (inline.t == "Str" and inline.text == "and") then
+      listing = false
+    end
+  end
+  return out
+end
+
+-- "17.9 ± 3.7" never breaks over two lines
+local function keep_deviation(inlines)
+  for i = 2, #inlines - 1 do
+    local near = (inlines[i - 1].text or "") .. " " .. (inlines[i + 1].text or "")
+    if inlines[i].t == "Space" and near:match("±") then inlines[i] = pandoc.Str("\u{a0}") end
+  end
+  return inlines
+end
+
+-- A documented name in a signature's comment is plain text there
+local function plain_code(block)
+  block.text = block.text:gsub("%[`([^`]+)`%]%([^)]*%)", "%1")
+  return block
+end
+
+-- Of a documented name, keep the heading and the link to the source
+local function drop_signature(blocks)
+  for i = 1, #blocks - 2 do
+    if blocks[i].t == "Header" and blocks[i + 1].t == "CodeBlock" then
+      return pandoc.Blocks({ table.unpack(blocks, 1, i) })
+    end
+  end
+end
+
+local function has_open_code(cell)
+  return cell.content[1] and cell.content[1].t == "CodeBlock" and cell.content[1].attributes["code-fold"] == "false"
+end
+
+-- Where the source of a documented name stands open, its signature and docstring are not said twice
+local function drop_repeated_signatures(blocks)
+  for i = 1, #blocks - 1 do
+    local cell, after = blocks[i], blocks[i + 1]
+    if cell.t == "Div" and after.t == "Div" and #after.content > 0 and has_open_code(after) then
+      blocks[i] = cell:walk({ Blocks = drop_signature })
+    end
+  end
+  return blocks
+end
+
+return {
+  { Math = number_equation },
+  {
+    traverse = "topdown",
+    Header = function(header) return header, false end,
+    Link = function(link) return link, false end,
+    Inlines = function(inlines) return link_equations(keep_deviation(inlines)) end,
+    CodeBlock = plain_code,
+    Blocks = drop_repeated_signatures,
+  },
+}
