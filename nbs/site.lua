@@ -60,25 +60,29 @@ local function plain_code(block)
   return block
 end
 
--- Of a documented name, keep the heading and the link to the source
-local function drop_signature(blocks)
-  for i = 1, #blocks - 2 do
-    if blocks[i].t == "Header" and blocks[i + 1].t == "CodeBlock" then
-      return pandoc.Blocks({ table.unpack(blocks, 1, i) })
-    end
-  end
+local function is_open_cell(block)
+  local code = block.t == "Div" and block.content[1]
+  return code and code.t == "CodeBlock" and code.attributes["code-fold"] == "false"
 end
 
-local function has_open_code(cell)
-  return cell.content[1] and cell.content[1].t == "CodeBlock" and cell.content[1].attributes["code-fold"] == "false"
+local function is_signature(block)
+  if block.t == "CodeBlock" then return not block.classes:includes("cell-code") end
+  return block.t == "Para" and #block.content == 1 and block.content[1].t == "Emph"
+end
+
+local function is_heading(block)
+  return block.t == "Header" or block.t == "HorizontalRule"
+    or (block.t == "Para" and pandoc.utils.stringify(block) == "source")
 end
 
 -- Where the source of a documented name stands open, its signature and docstring are not said twice
 local function drop_repeated_signatures(blocks)
-  for i = 1, #blocks - 1 do
-    local cell, after = blocks[i], blocks[i + 1]
-    if cell.t == "Div" and after.t == "Div" and #after.content > 0 and has_open_code(after) then
-      blocks[i] = cell:walk({ Blocks = drop_signature })
+  local open = false
+  for i = #blocks, 1, -1 do
+    if open and is_signature(blocks[i]) then
+      blocks:remove(i)
+    else
+      open = is_open_cell(blocks[i]) or (open and is_heading(blocks[i]))
     end
   end
   return blocks

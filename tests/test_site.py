@@ -1,7 +1,9 @@
 "The site as Quarto would get it: staged by nbdev, then checked without Quarto"
 
+import itertools
 import json
 import re
+import runpy
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -62,6 +64,38 @@ def prose(cells: list[dict]) -> str:
     return re.sub(r"^(```|~~~).*?^\1", "", "\n\n".join(shown), flags=re.DOTALL | re.MULTILINE)
 
 
+def options(cell: dict) -> dict:
+    "Quarto's options of a code cell"
+    lines = itertools.takewhile(lambda line: line.startswith("#|"), text(cell).splitlines())
+    return yaml.safe_load("\n".join(line.removeprefix("#|") for line in lines)) or {}
+
+
+def shown_text(cells: list[dict]) -> str:
+    "All Markdown of a page: its own and that of its outputs, documented names among it"
+    made = ["".join(o.get("data", {}).get("text/markdown", "")) for c in cells for o in c.get("outputs", [])]
+    return "\n\n".join([text(c) for c in cells if c["cell_type"] == "markdown"] + made)
+
+
+def slug(heading: str) -> str:
+    "The id that Pandoc gives a heading"
+    plain = re.sub(r"\[([^]]*)\]\([^)]*\)|[`*]", lambda m: m[1] or "", heading)
+    kept = re.sub(r"[^\w\s.-]", "", plain.lower())
+    return re.sub(r"^[^a-z]+", "", re.sub(r"\s+", "-", kept.strip()))
+
+
+def own_ids(cells: list[dict]) -> list[str]:
+    "Ids that a page's author wrote down"
+    labels = [options(c)["label"] for c in cells if c["cell_type"] == "code" and "label" in options(c)]
+    markdown = shown_text(cells)
+    tags = [f"eq{n}" for n in re.findall(r"\\tag\{(\d+)\}", markdown)]
+    return labels + tags + re.findall(r"\{#([\w.-]+)", markdown) + re.findall(r"\sid=[\"']?([\w.-]+)", markdown)
+
+
+def all_ids(cells: list[dict]) -> set[str]:
+    "Ids that a link may lead to"
+    return {*own_ids(cells), *(slug(h) for h in re.findall(r"^#+ (.+)$", shown_text(cells), re.MULTILINE))}
+
+
 def outputs(pages: dict):
     for page, cells in pages.items():
         for cell in cells:
@@ -95,26 +129,107 @@ def test_title_cells_hold_nothing_else():
 
 
 def test_named_files_exist(site, config):
-    html = config["format"]["html"]
-    themes = [t for layers in html["theme"].values() for t in layers if t.endswith(".scss")]
-    named = [*config["metadata-files"], html["css"], *themes]
+    html, website = config["format"]["html"], config["website"]
+    themes = [name for layers in html["theme"].values() for name in [layers] * isinstance(layers, str) or layers]
+    fonts = re.findall(r"url\(\"([^\"]+)", (site / html["css"]).read_text())
+    cards = [website[k]["image"] for k in ("open-graph", "twitter-card")]
+    named = [*config["filters"], html["css"], *themes, *fonts, *cards, website["favicon"], website["navbar"]["logo"]]
     assert [f for f in named if not (site / f).is_file()] == []
 
 
 def test_links_lead_somewhere(site, pages, front):
-    made = {(Path(p).parent / f.get("output-file", Path(p).stem + ".html")).as_posix() for p, f in front.items()}
+    "To a page that exists, and to a place on it that exists"
+    made = {(Path(p).parent / f.get("output-file", Path(p).stem + ".html")).as_posix(): p for p, f in front.items()}
     dead = []
     for page, cells in pages.items():
-        for link in re.findall(r"\]\(([^)\s]+)", prose(cells)):
-            path = unquote(link.partition("#")[0])
-            if not path or re.match(r"[a-z]+:", path):
+        for link in re.findall(r"\]\(([^)\s]+)|href=\"([^\"]+)", prose(cells)):
+            path, _, anchor = unquote("".join(link)).partition("#")
+            if re.match(r"[a-z]+:", path):
                 continue
             target = (site / path.lstrip("/") if path.startswith("/") else site / Path(page).parent / path).resolve()
-            if not target.exists() and not (
-                target.is_relative_to(site) and target.relative_to(site).as_posix() in made
-            ):
-                dead.append(f"{page}: {link}")
+            name = target.relative_to(site).as_posix() if target.is_relative_to(site) else ""
+            aim = page if not path else made.get(name, name)
+            if not (aim in pages or target.exists()) or (anchor and anchor not in all_ids(pages.get(aim, []))):
+                dead.append(f"{page}: {''.join(link)}")
     assert dead == []
+
+
+def test_cell_options_are_yaml(pages):
+    bad = {}
+    for page, cells in pages.items():
+        for cell in (c for c in cells if c["cell_type"] == "code"):
+            try:
+                assert isinstance(options(cell), dict)
+            except (yaml.YAMLError, AssertionError) as error:
+                bad[page] = f"{text(cell)[:200]}: {error}"
+    assert bad == {}
+
+
+def test_no_id_exists_twice(pages):
+    ids = {page: own_ids(cells) for page, cells in pages.items()}
+    assert {
+        page: {i for i in found if found.count(i) > 1} for page, found in ids.items() if len(found) > len(set(found))
+    } == {}
+
+
+def test_equations_carry_the_papers_numbers(pages):
+    "Write \\tag{14} in the display; site.lua makes the place and the links to it. Quarto's own labels would count anew"
+    assert [p for p, cells in pages.items() if re.search(r"\{#eq-|@eq-", prose(cells))] == []
+    there = set(re.findall(r"\\tag\{(\d+)\}", prose(pages["00_theory_taylor.ipynb"])))
+    asked = {n for cells in pages.values() for n in re.findall(r"\bEq\. (\d+)", prose(cells))}
+    assert asked - there == set()
+
+
+def test_open_code_fits_the_page(pages):
+    "88 columns; what is folded may be wider"
+    wide = []
+    for page, cells in pages.items():
+        shown = [text(c) for c in cells if c["cell_type"] == "code" and options(c).get("code-fold") is False]
+        fenced = re.findall(
+            r"^```\w*\n(.*?)^```",
+            shown_text([c for c in cells if c["cell_type"] == "markdown"]),
+            re.DOTALL | re.MULTILINE,
+        )
+        code = [line for block in shown + fenced for line in block.splitlines() if not line.startswith("#|")]
+        wide += [f"{page}: {line}" for line in code if len(line) > 88]
+    assert wide == []
+
+
+def test_captions_leave_the_number_to_quarto(pages):
+    "No 'Figure 11: Fig. 1 on digits'"
+    captions = [
+        (p, str(options(c).get("fig-cap", ""))) for p, cells in pages.items() for c in cells if c["cell_type"] == "code"
+    ]
+    assert [(p, caption) for p, caption in captions if re.match(r"(Fig|Figure|Tab|Table)\b", caption)] == []
+
+
+def luminance(colour: str) -> float:
+    "Relative luminance of #rrggbb as WCAG defines it"
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("theme", ["theme.scss", "dark.scss"])
+def test_theme_colours_contrast(site, theme):
+    colours = dict(re.findall(r"\$([\w-]+): (#\w{6})", (site / theme).read_text()))
+    paper = luminance(colours["body-bg"])
+    for ink in ("body-color", "primary"):
+        dark, light = sorted([paper, luminance(colours[ink])])
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, ink
+
+
+def test_slim_keeps_what_a_page_can_use():
+    slim = runpy.run_path("tools/slim.py")
+    css = '@charset "UTF-8";.a,.b:not(.x,.y){color:red}.c>.a{margin:0}@media print{.c{top:0}}@media screen{.a{top:0}}'
+    kept = '@charset "UTF-8";.a{color:red}@media screen{.a{top:0}}'
+    assert slim["drop_rules"](css, {"a"}) == kept
+    assert slim["drop_rules"](css.replace(".b", ".a"), {"a"}) == kept.replace(".a{color", ".a,.a:not(.x,.y){color")
+    variables = ':root{--a: 1px;--b: url("data:;{}");--c: 2px}p{top:var(--a)}'
+    assert slim["drop_variables"](variables, {"--c"}) == ":root{--a: 1px;--c: 2px}p{top:var(--a)}"
+    light = "p{color:#000;margin:0}a{color:#00f}@keyframes k{to{top:0}}"
+    dark = light.replace("#000", "#fff")
+    assert slim["drop_repeated"](dark, light) == "p{color:#fff}a{color:#00f}"
 
 
 def test_no_stored_error(pages):

@@ -59,7 +59,10 @@ def drop_repeated(dark: str, light: str) -> str:
     "Remove from the dark theme, which is laid over the light one, what it repeats of groups it never changes"
     same = {(selectors, d) for selectors, body in RULE.findall(light) for d in DECLARATION.findall(body)}
     changed = {
-        family(d) for selectors, body in RULE.findall(dark) for d in DECLARATION.findall(body) if (selectors, d) not in same
+        family(d)
+        for selectors, body in RULE.findall(dark)
+        for d in DECLARATION.findall(body)
+        if (selectors, d) not in same
     }
 
     def keep(rule: re.Match) -> str:

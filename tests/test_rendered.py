@@ -1,0 +1,113 @@
+"The site that Quarto rendered into _docs, in a real browser"
+
+import gzip
+import re
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "_docs"
+CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
+PAGES = sorted(p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.html"))
+KB = 1000
+pytestmark = pytest.mark.skipif(not PAGES, reason="the site is not rendered; make docs does that")
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        "Say nothing"
+
+
+@pytest.fixture(scope="module")
+def address():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=DOCS))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def theme(chromium, request):
+    "A browser whose system prefers a colour scheme"
+    context = chromium.new_context(color_scheme=request.param, viewport={"width": 1440, "height": 900})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(chromium):
+    page = chromium.new_page(viewport={"width": 1440, "height": 900})
+    yield page
+    page.close()
+
+
+def weight(response) -> int:
+    "Count the bytes of a response as a server with gzip sends it"
+    body = response.body()
+    return min(len(body), len(gzip.compress(body)))
+
+
+@pytest.mark.parametrize("name", [p for p in PAGES if p != "404.html"])
+def test_page_is_quiet_light_and_readable(theme, address, name):
+    page, noise, answers = theme.new_page(), [], []
+    page.on("console", lambda message: noise.append(message.text))
+    page.on("pageerror", lambda error: noise.append(str(error)))
+    page.on("response", lambda answer: answers.append(answer))
+    page.goto(address + name)
+    assert noise == []
+    assert [a.url for a in answers if not a.url.startswith((address, "data:")) or a.status != 200] == []
+    assert sum(weight(a) for a in answers if a.url.startswith(address)) <= (400 if name == "index.html" else 1000) * KB
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert page.evaluate(CONTRAST) == []
+    for width in (1440, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+
+
+def test_theme_follows_the_system_and_the_switch(theme, address):
+    page = theme.new_page()
+    page.goto(address)
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    assert page.evaluate("document.body.classList.contains('quarto-dark')") == dark
+    page.locator(".quarto-color-scheme-toggle:visible").first.press("Enter")
+    assert page.evaluate("document.body.classList.contains('quarto-dark')") != dark
+    page.close()
+
+
+def test_code_folds_and_unfolds_by_keyboard(page, address):
+    page.goto(address + "bn_matching.html")
+    fold = page.locator("details.code-fold").first
+    assert not fold.locator("code").is_visible()
+    fold.locator("summary").press("Enter")
+    assert fold.locator("code").is_visible()
+    fold.locator("summary").press("Enter")
+    assert not fold.locator("code").is_visible()
+
+
+def test_equation_links_lead_to_the_papers_number(page, address):
+    page.goto(address + "theory_taylor.html")
+    targets = {link.get_attribute("href") for link in page.locator("main a[href^='#eq']").all()}
+    numbers = [t.removeprefix("#eq") for t in targets if re.fullmatch(r"#eq\d+", t)]
+    assert numbers
+    for number in numbers:
+        shown = page.locator(f"[id='eq{number}'] math").inner_text()
+        assert f"({number})" in re.sub(r"\s", "", shown)
+    page.goto(address + "ablations.html")
+    page.locator("main a[href*='#eq']").first.click()
+    page.locator(":target > math").wait_for()
+
+
+def test_search_finds_a_function(page, address):
+    page.goto(address)
+    page.keyboard.press("f")
+    page.keyboard.type("synthesize")
+    page.locator("[id^=quarto-search-item], .aa-Item a, .search-result-title").first.wait_for()
+
+
+def test_404_leads_home(page, address):
+    text = (DOCS / "404.html").read_text()
+    assert 'href="/teddy_nb/index.html"' in text
