@@ -20,7 +20,7 @@ BRIEF = """
 import sys
 from dataclasses import replace
 from teddy_nb import cli
-from teddy_nb.recipes import RECIPES
+from teddy_nb.config import RECIPES
 
 r = RECIPES["digits_prior"]
 short = lambda v: replace(v, seeds=1, training=replace(v.training, epochs=3))
@@ -64,9 +64,9 @@ def distilled(tmp_path) -> Path:
 import sys
 from pathlib import Path
 from teddy_nb.bn_matching import synthesize
-from teddy_nb.data import load_data
+from teddy_nb.data.datasets import load_data
 from teddy_nb.pool_prior import train_pool
-from teddy_nb.recipes import get_recipe
+from teddy_nb.config import get_recipe
 
 data, recipe = load_data("digits"), get_recipe("digits_prior")
 synthesize(train_pool(data, recipe), data.train, recipe.synthesis, ipc=1).save(Path(sys.argv[1]))

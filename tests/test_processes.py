@@ -7,15 +7,16 @@ from pathlib import Path
 
 import torch
 
-from teddy_nb.pool import load_pool
+from teddy_nb.teachers.pool import load_pool
 
 SHARED = """
 import sys
 from dataclasses import replace
 import torch
-from teddy_nb.data import Splits, load_data
+from teddy_nb.data.images import Splits
+from teddy_nb.data.datasets import load_data
 from teddy_nb.pool_prior import train_trajectory
-from teddy_nb.recipes import Training
+from teddy_nb.config import Training
 
 train, test = load_data("digits")
 data = Splits(train.subset(torch.arange(1024)), test)
@@ -23,11 +24,11 @@ train_trajectory(data, "convnet-2-8-group", Training(2, int(sys.argv[2]), 0.05),
 """
 
 
-def launch(processes: int, *command: str):
-    many = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+def launch(dist_state: int, *command: str):
+    many = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(dist_state)]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     subprocess.run(
-        [sys.executable, *(many if processes > 1 else []), *command], check=True, env=env, capture_output=True
+        [sys.executable, *(many if dist_state > 1 else []), *command], check=True, env=env, capture_output=True
     )
 
 

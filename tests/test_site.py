@@ -97,8 +97,8 @@ def test_title_cells_hold_nothing_else():
 def test_named_files_exist(site, config):
     html = config["format"]["html"]
     themes = [t for layers in html["theme"].values() for t in layers if t.endswith(".scss")]
-    named = [*config["metadata-files"], html["css"], *themes]
-    assert [f for f in named if not (site / f).is_file()] == []
+    content_hash = [*config["metadata-files"], html["css"], *themes]
+    assert [f for f in content_hash if not (site / f).is_file()] == []
 
 
 def test_links_lead_somewhere(site, pages, front):
