@@ -8,7 +8,7 @@ __all__ = ['CROP', 'TINY_TEACHER', 'IMAGENET_TEACHER', 'FINETUNE', 'TINY_SYNTHES
            'DIGITS_SYNTHESIS', 'DIGITS_STUDENT', 'CIFAR_AUGMENT', 'CIFAR_TEACHER', 'CIFAR_SYNTHESIS', 'CIFAR_STUDENT',
            'OWN_TEACHER', 'OWN_SYNTHESIS', 'OWN_STUDENT', 'CONVNET', 'TABLE3_STUDENT', 'PROTOCOLS', 'RECIPES',
            'TrainConfig', 'PriorPoolConfig', 'PostPoolConfig', 'SynthesisConfig', 'EvalConfig', 'Recipe', 'stage_range',
-           'eval_pair', 'get_protocol', 'get_recipe']
+           'eval_pair', 'get_protocol', 'get_recipe', 'default_recipe']
 
 # %% ../nbs/toolkit/config.ipynb #925b368a
 from dataclasses import dataclass, replace
@@ -337,3 +337,11 @@ def get_recipe(
     if name not in RECIPES:
         raise BadInput(f"unknown preset {name!r}; choose one of {', '.join(RECIPES)}")
     return RECIPES[name]
+
+# %% ../nbs/toolkit/config.ipynb #c0de0007
+def default_recipe(
+    dataset: str,  # A named dataset, or a folder of images
+    kind: str = "prior",  # or `post`: the kind of pool
+) -> Recipe:
+    "Return the preset of a dataset, or that of any folder"
+    return RECIPES.get(f"{dataset}_{kind}") or get_recipe(f"folder_{kind}")

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BadInput', 'default_device', 'dist_state', 'can_compile', 'sample_std', 'format_mean_std', 'derive_seed', 'generator',
-           'seeded']
+           'seeded', 'md_table', 'run_slow', 'run_cuda']
 
 # %% ../nbs/toolkit/core.ipynb #717d5e28
 import hashlib
@@ -79,3 +79,27 @@ def seeded(
         if here:  # `torch.manual_seed` would queue a seed and a stack trace for every kind of device that is absent
             torch.get_device_module().manual_seed(derive_seed(*key))
         yield
+
+# %% ../nbs/toolkit/core.ipynb #c0de0002
+def md_table(
+    rows: Sequence[Sequence],  # The first row is the head
+) -> str:
+    "Return `rows` as a Markdown table"
+    head, *body = ([str(v) for v in row] for row in rows)
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *body])
+
+# %% ../nbs/toolkit/core.ipynb #c0de0005
+def run_slow(
+    needs: str,  # What the cell takes, such as `CIFAR-10 and 20 minutes`
+) -> bool:
+    "Return whether slow cells run, which the environment variable `TEDDY_SLOW` decides; print a line if not"
+    if not os.environ.get("TEDDY_SLOW"):
+        print(f"skipped: this cell needs {needs}; set TEDDY_SLOW=1 to run it")
+    return bool(os.environ.get("TEDDY_SLOW"))
+
+
+def run_cuda() -> bool:
+    "Return whether a CUDA device is at hand; print a line if not"
+    if not torch.cuda.is_available():
+        print("skipped: this cell needs a CUDA device")
+    return torch.cuda.is_available()
