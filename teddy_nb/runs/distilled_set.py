@@ -6,13 +6,17 @@
 __all__ = ['LICENCES', 'DistilledSet', 'encode_png', 'read_images', 'read_set']
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #57aa9a58
+import hashlib
 import io
 import json
+import os
 import shutil
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
+from fastcore.basics import patch
 from PIL import Image
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
@@ -20,72 +24,108 @@ from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 
 from ..core import BadInput
 from ..data.images import ClassInfo, ImageSet
-from .files import safe_name, write_file, write_json
+from .files import read_json, safe_name, tensor_digest, write_file, write_json
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #e9a3e94d
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DistilledSet(ImageSet):
     "A small set of images and where it comes from"
 
     provenance: dict = field(default_factory=dict)  # JSON values, for the card
 
-    @classmethod
-    def from_pixels(
-        cls,
-        x: Tensor,  # Normalized `[classes, ipc, C, H, W]`
-        data: ImageSet,  # What they were made from
-        **provenance,  # How they were made
-    ) -> "DistilledSet":
-        "Round and label optimised pixels"
-        ipc = x.shape[1]
-        images = data.denormalize(x.detach().clamp(*data.pixel_range()).flatten(0, 1))
-        labels = torch.arange(data.n_classes, device=data.device).repeat_interleave(ipc)
-        provenance = {"source": data.name, **provenance}
-        return cls(f"{data.name} at {ipc} per class", images, labels, data.classes, data.mean, data.std, provenance)
-
     @property
-    def ipc(self) -> int:
+    def ipc(self) -> int:  # Images per class
         return self.counts.max().item()
 
+    @cached_property
+    def pngs(self) -> list[bytes]:  # The images as PNG files, encoded once
+        return [encode_png(x) for x in self.images]
+
     @property
-    def n_bytes(self) -> int:
-        "Bytes of the images as PNG files"
-        return sum(len(encode_png(x)) for x in self.images)
+    def n_bytes(self) -> int:  # Of the images as PNG files
+        return sum(map(len, self.pngs))
 
-    def save(
-        self,
-        folder: Path,  # Replaced if it exists
-    ):
-        "Write the images as an ImageFolder with `classes.json`, `set.json` and a card"
-        partial = Path(f"{folder}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        seen = [0] * self.n_classes
-        for x, y in zip(self.images, self.labels.tolist(), strict=True):
-            write_file(partial / safe_name(self.classes[y].folder) / f"{seen[y]:05d}.png", encode_png(x))
-            seen[y] += 1
-        write_json(partial / "classes.json", [c._asdict() for c in self.classes])
-        about = {k: getattr(self, k) for k in ("name", "mean", "std", "provenance")}
-        write_json(partial / "set.json", {"size": self.size, "images": len(self), **about})
-        write_file(partial / "README.md", self.card())
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
+# %% ../../nbs/toolkit/runs/distilled_set.ipynb #8a029e71
+def encode_png(
+    x: Tensor,  # uint8 `[C, H, W]`
+) -> bytes:
+    "Encode an image as a PNG file"
+    buffer = io.BytesIO()
+    to_pil_image(x.cpu()).save(buffer, "PNG")
+    return buffer.getvalue()
 
-    def card(
-        self,
-        **facts,  # More lines: what its scores are, what its labels take
-    ) -> str:
-        "A dataset card in Markdown"
-        lines = [
-            f"- {k}: {v}" for k, v in {**self.provenance, "bytes of the images": f"{self.n_bytes:,}", **facts}.items()
-        ]
-        head = f"# {self.name}\n\n{len(self)} images, {self.ipc} per class, {self.size}x{self.size} pixels"
-        constants = f"- normalization: mean {list(self.mean)}, std {list(self.std)} (pixels scaled to 0..1)"
-        source = self.provenance.get("source")
-        licence = LICENCES.get(source, "that of the images it was made from")
-        usage = 'Open it with `torchvision.datasets.ImageFolder("distilled")`, or with `teddy_nb.load("distilled")`.'
-        return "\n".join(
-            [f"{head}.", usage, "", "## Made from", "", *lines, constants, f"- licence of the source: {licence}", ""]
-        )
+# %% ../../nbs/toolkit/runs/distilled_set.ipynb #a2bdef9b
+@patch(cls_method=True)
+def from_pixels(
+    cls: DistilledSet,
+    x: Tensor,  # uint8, or float and normalized, `[classes, ipc, C, H, W]`
+    data: ImageSet,  # What they were made from
+    **provenance,  # How they were made
+) -> DistilledSet:
+    "Round and label synthesized images"
+    ipc, x = x.shape[1], x.detach().flatten(0, 1)
+    images = x if x.dtype == torch.uint8 else data.denormalize(x.clamp(*data.pixel_range()))
+    labels = torch.arange(data.n_classes, device=x.device).repeat_interleave(ipc)
+    provenance = {"source": data.name, **provenance}
+    return cls(f"{data.name} at {ipc} per class", images, labels, data.classes, data.mean, data.std, provenance)
+
+# %% ../../nbs/toolkit/runs/distilled_set.ipynb #aef3f622
+@patch
+def digest(self: DistilledSet) -> str:  # Hex
+    "Compute a digest of all that a student sees of the set"
+    about = json.dumps([self.classes, self.mean, self.std])
+    return hashlib.sha256((about + tensor_digest(self.images, self.labels)).encode()).hexdigest()
+
+
+@patch
+def save(
+    self: DistilledSet,
+    folder: Path,  # Replaced if it holds another set
+):
+    "Write the images as an ImageFolder with `classes.json`, `set.json` and a card"
+    if _holds(folder, self):
+        return
+    partial = folder.with_name(f"{folder.name}.{os.uname().nodename}-{os.getpid()}.partial")
+    counts = [0] * self.n_classes
+    for png, y in zip(self.pngs, self.labels.tolist(), strict=True):
+        write_file(partial / safe_name(self.classes[y].folder) / f"{counts[y]:05d}.png", png)
+        counts[y] += 1
+    about = {k: getattr(self, k) for k in ("name", "mean", "std", "provenance")}
+    write_json(partial / "classes.json", [c._asdict() for c in self.classes])
+    write_json(partial / "set.json", {"size": self.size, "images": len(self), "digest": self.digest(), **about})
+    write_file(partial / "README.md", self.dataset_card())
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def _holds(folder, distilled):
+    try:
+        there = read_set(folder)
+    except BadInput:
+        return False
+    return there.digest() == distilled.digest() and there.provenance == json.loads(json.dumps(distilled.provenance))
+
+# %% ../../nbs/toolkit/runs/distilled_set.ipynb #d470116f
+@patch
+def dataset_card(
+    self: DistilledSet,
+    **facts,  # More lines: what its scores are, what its labels take
+) -> str:
+    "Write a dataset card in Markdown"
+    source = self.provenance.get("source")
+    licence = LICENCES.get(source, "that of the images it was made from")
+    lines = {
+        **self.provenance,
+        "bytes of the images": f"{self.n_bytes:,}",
+        **facts,
+        "normalization": f"mean {list(self.mean)}, std {list(self.std)} (pixels scaled to 0..1)",
+        "licence of the source": licence,
+    }
+    head = ["---", "license: other", "task_categories: [image-classification]", "tags: [dataset-distillation]", "---"]
+    size = f"{len(self)} images, {self.ipc} per class, {self.size}x{self.size} pixels."
+    usage = 'Open it with `torchvision.datasets.ImageFolder("distilled")`, or with `teddy_nb.load("distilled")`.'
+    made = [f"- {k}: {v}" for k, v in lines.items()]
+    return "\n".join([*head, "", f"# {self.name}", "", size, usage, "", "## Made from", "", *made, ""])
 
 
 LICENCES = {
@@ -96,15 +136,6 @@ LICENCES = {
     "imagenet": "ImageNet's terms of access: non-commercial research and education",
     "imagenette": "ImageNet's terms of access: non-commercial research and education",
 }
-
-
-def encode_png(
-    x: Tensor,  # uint8 `[C, H, W]`
-) -> bytes:
-    "The image as a PNG file"
-    buffer = io.BytesIO()
-    to_pil_image(x.cpu()).save(buffer, "PNG")
-    return buffer.getvalue()
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #4d0bbbac
 def read_images(
@@ -159,16 +190,18 @@ def _pixels(path, like):
 def read_set(
     folder: str | Path,  # Written by `DistilledSet.save`
 ) -> DistilledSet:
-    "Read a distilled set back; raises `BadInput` if the folder holds another thing, or not all of it"
+    "Read a distilled set back; raises `BadInput` if the folder holds another thing, or not all of it as it was written"
     folder = Path(folder)
+    about = read_json(folder / "set.json", "name", "mean", "std", "size", "images", "digest", "provenance")
     try:
-        about, classes = (json.loads((folder / f).read_text()) for f in ("set.json", "classes.json"))
+        classes = tuple(ClassInfo(**c) for c in read_json(folder / "classes.json"))
         blank = torch.empty(0, len(about["mean"]), about["size"], about["size"])
-        constants = tuple(about["mean"]), tuple(about["std"])
-        like = ImageSet(about["name"], blank, torch.empty(0), tuple(ClassInfo(**c) for c in classes), *constants)
-        found = read_images(folder, like)
-        if len(found) != about["images"]:
-            raise BadInput(f"{folder} was written with {about['images']} images but has {len(found)}; copy it again")
-        return replace(found, name=about["name"], provenance=about["provenance"])
-    except (OSError, KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as e:
-        raise BadInput(f"{folder} holds no set written by this package ({e}); open it with ImageFolder") from e
+        like = ImageSet(about["name"], blank, torch.empty(0), classes, tuple(about["mean"]), tuple(about["std"]))
+        found = replace(read_images(folder, like), name=about["name"], provenance=about["provenance"])
+    except (TypeError, RuntimeError) as e:
+        raise BadInput(f"{folder / 'set.json'} was altered ({e}); copy the folder again") from e
+    if len(found) != about["images"]:
+        raise BadInput(f"{folder} was written with {about['images']} images but has {len(found)}; copy it again")
+    if found.digest() != about["digest"]:
+        raise BadInput(f"the images, classes or constants in {folder} are not those that were written; copy it again")
+    return found
