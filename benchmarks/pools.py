@@ -17,14 +17,15 @@ from pathlib import Path
 
 import torch
 
+from teddy_nb.config import get_recipe
 from teddy_nb.core import generator
-from teddy_nb.data import ClassEntry, ImageSet, Splits, load_data
-from teddy_nb.pool import make_teacher, write_teacher
+from teddy_nb.data.datasets import load_data
+from teddy_nb.data.images import ClassInfo, ImageSet, Splits
 from teddy_nb.pool_post import prune_pool
 from teddy_nb.pool_prior import train_pool, train_trajectory
-from teddy_nb.recipes import get_recipe
-from teddy_nb.store import environment
-from teddy_nb.training import accuracy, fit, new_model
+from teddy_nb.runs.files import environment
+from teddy_nb.teachers.pool import make_teacher, write_teacher
+from teddy_nb.teachers.training import accuracy, fit, new_model
 
 RECIPE = get_recipe("cifar10_prior")
 
@@ -38,7 +39,7 @@ def timed(work, *args) -> float:
 def random_images(n: int) -> ImageSet:
     gen = generator(0, "benchmark")
     images = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=gen)
-    classes = tuple(ClassEntry(i, str(i), str(i)) for i in range(10))
+    classes = tuple(ClassInfo(i, str(i), str(i)) for i in range(10))
     return ImageSet("random", images, torch.arange(n) % 10, classes, (0.5,) * 3, (0.25,) * 3)
 
 
@@ -78,7 +79,7 @@ def cifar10(args) -> dict:
     pruned = prune_pool(data, post, prior, folder=f"{args.out}/cifar10_post")
     members = [
         {
-            "wanted": t.wanted,
+            "wanted": t.target_accuracy,
             "accuracy": t.accuracy,
             "epochs": t.stage,
             "seconds": t.seconds,

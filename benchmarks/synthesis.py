@@ -29,26 +29,26 @@ from fastcore.basics import noop
 from torch import Tensor, nn
 from torchvision.transforms import RandomHorizontalFlip, RandomResizedCrop
 
-from teddy_nb.bn_matching import Matcher
+from teddy_nb.bn_matching import Synthesizer
+from teddy_nb.config import IMAGENET_SYNTHESIS, SynthesisConfig
 from teddy_nb.core import default_device, seeded
-from teddy_nb.data import ClassEntry, ImageSet
-from teddy_nb.losses import compiled
-from teddy_nb.pool import Teacher, make_teacher
-from teddy_nb.recipes import IMAGENET_SYNTHESIS, Synthesis
-from teddy_nb.statistics import witnesses
-from teddy_nb.training import new_model
-from teddy_nb.views import affine_views, warp
+from teddy_nb.data.augment import apply_affine, sample_affine
+from teddy_nb.data.images import ClassInfo, ImageSet
+from teddy_nb.matching.feature_stats import hook_teachers
+from teddy_nb.matching.matching_loss import compiled
+from teddy_nb.teachers.pool import Teacher, make_teacher
+from teddy_nb.teachers.training import new_model
 
 ARCHS = {"convnet3": "convnet-3-128-batch", "resnet18": "resnet18-small"}
 BATCH = 100
-VIEWS = replace(IMAGENET_SYNTHESIS.views, roll=4)  # Crop, flip and roll, one of each an image
+VIEWS = replace(IMAGENET_SYNTHESIS.augment, roll=4)  # Crop, flip and roll, one of each an image
 
 
 def noise_set(size: int) -> ImageSet:
     "100 classes of one grey-noise image each"
     with seeded("benchmark", size):
         images = torch.randint(256, (BATCH, 3, size, size), dtype=torch.uint8)
-    classes = tuple(ClassEntry(i, str(i), str(i)) for i in range(BATCH))
+    classes = tuple(ClassInfo(i, str(i), str(i)) for i in range(BATCH))
     constants = (0.5,) * 3, (0.25,) * 3
     return ImageSet("noise", images, torch.arange(BATCH), classes, *constants).to(default_device())
 
@@ -89,10 +89,10 @@ def to_pixels(loss: Callable, model: nn.Module, x: Tensor, y: Tensor, bf16: bool
 class Peer:
     "SRe2L's recover step: hooks, a permuted copy for the variance, a clone of the images and a host sync every step"
 
-    def __init__(self, model: nn.Module, x: Tensor, y: Tensor, bf16: bool, recipe: Synthesis):
+    def __init__(self, model: nn.Module, x: Tensor, y: Tensor, bf16: bool, recipe: SynthesisConfig):
         self.model, self.x, self.y, self.bf16 = model, x.clone().requires_grad_(), y, bf16
         self.optimizer = torch.optim.Adam([self.x], recipe.lr, recipe.betas)
-        self.views = nn.Sequential(RandomResizedCrop(x.shape[-1], antialias=True), RandomHorizontalFlip())
+        self.augment = nn.Sequential(RandomResizedCrop(x.shape[-1], antialias=True), RandomHorizontalFlip())
         self.low, self.high = x.amin((0, 2, 3), True), x.amax((0, 2, 3), True)
         self.terms, self.weight = {}, recipe.bn_weight
         for m in model.modules():
@@ -107,7 +107,7 @@ class Peer:
 
     def step(self):
         up, left = torch.randint(-4, 5, (2,)).tolist()
-        shown = torch.roll(self.views(self.x), (up, left), (2, 3))
+        shown = torch.roll(self.augment(self.x), (up, left), (2, 3))
         self.optimizer.zero_grad()
         loss = floor(self.model, shown, self.y, self.bf16) + self.weight * sum(self.terms.values())
         loss.backward()
@@ -116,9 +116,9 @@ class Peer:
         self.best, self.cost = self.x.data.clone(), loss.item()
 
 
-def ours(teachers: list[Teacher], data: ImageSet, recipe: Synthesis, losses: Callable, ask: Callable) -> Callable:
+def ours(teachers: list[Teacher], data: ImageSet, recipe: SynthesisConfig, losses: Callable, ask: Callable) -> Callable:
     "Our step, with fresh views; the draw of the views is part of it"
-    matcher, n = Matcher([teachers], data, recipe, 0, range(1), ask, losses), iter(range(10**9))
+    matcher, n = Synthesizer([teachers], data, recipe, 0, range(1), ask, losses), iter(range(10**9))
 
     def step():
         i = next(n)
@@ -146,15 +146,15 @@ def in_turn(variants: dict[str, Callable], device: torch.device, rounds: int) ->
     return {k: median(v[1:]) for k, v in times.items()}
 
 
-def parts_of_a_step(teacher: Teacher, data: ImageSet, recipe: Synthesis, rounds: int) -> dict[str, float]:
+def parts_of_a_step(teacher: Teacher, data: ImageSet, recipe: SynthesisConfig, rounds: int) -> dict[str, float]:
     "Seconds of the parts around the teacher"
     x = data.normalize(data.images).requires_grad_()
-    draw = lambda: affine_views(VIEWS, BATCH, data.size, torch.Generator().manual_seed(0))
+    draw = lambda: sample_affine(VIEWS, BATCH, data.size, torch.Generator().manual_seed(0))
     optimizer = torch.optim.Adam([x], recipe.lr, recipe.betas, weight_decay=recipe.weight_decay, fused=True)
     theta, x.grad = draw(), torch.zeros_like(x)
 
     def show():
-        shown = warp(x, theta)
+        shown = apply_affine(x, theta)
         torch.autograd.grad(shown, x, torch.ones_like(shown))
 
     def clip():
@@ -170,11 +170,11 @@ def one_teacher(name: str, rounds: int) -> dict:
     arch, size, precision = name.split("-")
     data, bf16 = noise_set(int(size)), precision == "bf16"
     teacher = teacher_of(ARCHS[arch], data, 0)
-    recipe = replace(IMAGENET_SYNTHESIS, teachers=1, precision=precision, views=VIEWS)
+    recipe = replace(IMAGENET_SYNTHESIS, n_teachers=1, precision=precision, augment=VIEWS)
     layout = torch.channels_last if bf16 else torch.contiguous_format
     plain, hooked = (copy.deepcopy(teacher.model).to(memory_format=layout) for _ in range(2))
     x, y = data.normalize(data.images).contiguous(memory_format=layout).requires_grad_(), data.labels
-    quick, ask = torch.compile(floor, dynamic=False), witnesses(data, recipe)
+    quick, ask = torch.compile(floor, dynamic=False), hook_teachers(data, recipe)
     variants = {
         "eager_floor_s": lambda: to_pixels(floor, plain, x, y, bf16),
         "compiled_floor_s": lambda: to_pixels(quick, plain, x, y, bf16),
@@ -199,11 +199,11 @@ def ratios(times: dict) -> dict:
 def pruned_pool(rounds: int, members: int = 3) -> dict:
     "Three pruned members, which differ in shape: each compiled for itself, or all eager"
     data = noise_set(32)
-    recipe = replace(IMAGENET_SYNTHESIS, teachers=members, views=VIEWS)
+    recipe = replace(IMAGENET_SYNTHESIS, teachers=members, augment=VIEWS)
     whole = teacher_of(ARCHS["resnet18"], data, 0)
     teachers = [pruned(whole, data, s) for s in range(members)]
     plain, hooked = ([copy.deepcopy(t.model) for t in teachers] for _ in range(2))
-    x, y, ask = data.normalize(data.images).requires_grad_(), data.labels, witnesses(data, recipe)
+    x, y, ask = data.normalize(data.images).requires_grad_(), data.labels, hook_teachers(data, recipe)
     quick = torch.compile(floor, dynamic=False)
     peers = [Peer(m, x.detach(), y, False, recipe) for m in hooked]
     variants = {
@@ -221,9 +221,9 @@ def by_class(rounds: int) -> dict:
     "Statistics matched class by class, with class means of the features, against statistics of all classes together"
     data = noise_set(32)
     teacher = teacher_of(ARCHS["convnet3"], data, 0)
-    recipe = replace(IMAGENET_SYNTHESIS, teachers=1, views=VIEWS)
-    kinds = {"global_s": recipe, "ours_s": replace(recipe, classwise=1.0, class_weight=1.0)}
-    steps = {k: ours([teacher], data, r, compiled, witnesses(data, r)) for k, r in kinds.items()}
+    recipe = replace(IMAGENET_SYNTHESIS, n_teachers=1, augment=VIEWS)
+    kinds = {"global_s": recipe, "ours_s": replace(recipe, classwise_share=1.0, class_mean_weight=1.0)}
+    steps = {k: ours([teacher], data, r, compiled, hook_teachers(data, r)) for k, r in kinds.items()}
     times = in_turn(steps, data.device, rounds)
     return {**times, "ours_over_global": times["ours_s"] / times["global_s"]}
 
@@ -239,12 +239,12 @@ def memory() -> dict:
     return {"one_teacher_bytes": peaks[1], "five_teachers_bytes": peaks[5], "five_over_one": peaks[5] / peaks[1]}
 
 
-def steps_with(teachers: int):
+def steps_synthesis(teachers: int):
     "Three eager steps; the last word printed is the peak memory"
     data = noise_set(64)
-    recipe = replace(IMAGENET_SYNTHESIS, teachers=teachers, views=VIEWS)
+    recipe = replace(IMAGENET_SYNTHESIS, teachers=teachers, augment=VIEWS)
     pool = [teacher_of(ARCHS["resnet18"], data, s) for s in range(teachers)]
-    step = ours(pool, data, recipe, noop, witnesses(data, recipe))
+    step = ours(pool, data, recipe, noop, hook_teachers(data, recipe))
     for _ in range(3):
         step()
     cuda = data.device.type == "cuda"
@@ -279,7 +279,7 @@ def main():
     ask.add_argument("--steps-with", type=int, help=argparse.SUPPRESS)
     wish = ask.parse_args()
     if wish.steps_with:
-        return steps_with(wish.steps_with)
+        return steps_synthesis(wish.steps_with)
     path = Path(__file__).with_suffix(".json")
     found = {c["case"]: c for c in json.loads(path.read_text())["cases"]} if wish.case else {}
     for case in [wish.case] if wish.case else CASES:

@@ -33,14 +33,14 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from teddy_nb.augmented import Augmentation, Augmented
+from teddy_nb.config import CROP, TINY_STUDENT, EvalConfig, TrainConfig
 from teddy_nb.core import default_device, seeded
-from teddy_nb.data import ClassEntry
-from teddy_nb.labels import OnlineLabels, store_labels
-from teddy_nb.pool import Pool, make_teacher
-from teddy_nb.recipes import CROP, TINY_STUDENT, Training, Validation
-from teddy_nb.store import DistilledSet
-from teddy_nb.training import fit, new_model
+from teddy_nb.data.images import ClassInfo
+from teddy_nb.runs.distilled_set import DistilledSet
+from teddy_nb.students.epoch_augment import EpochAugConfig, EpochView
+from teddy_nb.students.soft_labels import OnlineLabels, store_labels
+from teddy_nb.teachers.pool import Pool, make_teacher
+from teddy_nb.teachers.training import fit, new_model
 from teddy_nb.validation import soft_loss
 
 ARCHS = {"convnet3": "convnet-3-128-batch", "convnet3w32": "convnet-3-32-batch", "resnet18": "resnet18"}
@@ -55,13 +55,13 @@ def noise_set(size: int, ipc: int) -> DistilledSet:
     with seeded("benchmark", size, ipc):
         coarse = torch.rand(10 * ipc, 3, size // 4, size // 4)
         images = F.interpolate(coarse, size=size, mode="bilinear") * 255 + 8 * torch.rand(10 * ipc, 3, size, size)
-    classes = tuple(ClassEntry(i, str(i), str(i)) for i in range(10))
+    classes = tuple(ClassInfo(i, str(i), str(i)) for i in range(10))
     labels = torch.arange(10).repeat_interleave(ipc)
     constants = (0.5,) * 3, (0.25,) * 3
     return DistilledSet("noise", images.clamp(0, 255).to(torch.uint8), labels, classes, *constants).to(default_device())
 
 
-def floor(model: torch.nn.Module, data: DistilledSet, training: Training) -> Callable:
+def floor(model: torch.nn.Module, data: DistilledSet, training: TrainConfig) -> Callable:
     layout = torch.channels_last if training.precision == "bf16" else torch.contiguous_format
     batches = [(data.normalize(x).to(memory_format=layout), y) for _, x, y in data.batches(training.batch_size)]
     learner = model.to(memory_format=layout)
@@ -79,15 +79,15 @@ def floor(model: torch.nn.Module, data: DistilledSet, training: Training) -> Cal
     return epochs
 
 
-def optimizer(model: torch.nn.Module, data: DistilledSet, training: Training) -> Callable:
+def optimizer(model: torch.nn.Module, data: DistilledSet, training: TrainConfig) -> Callable:
     adamw = torch.optim.AdamW(model.parameters(), training.lr, weight_decay=training.weight_decay, fused=True)
     F.cross_entropy(model(data.normalize(data.images[:10])), data.labels[:10]).backward()
     steps = EPOCHS * math.ceil(len(data) / training.batch_size)
     return lambda: [adamw.step() for _ in range(steps)]
 
 
-def ours(model: torch.nn.Module, data: DistilledSet, recipe: Validation, labels: Callable | None) -> Callable:
-    see = labels.see if labels else Augmented(data, Augmentation.of(recipe, 0))
+def ours(model: torch.nn.Module, data: DistilledSet, recipe: EvalConfig, labels: Callable | None) -> Callable:
+    see = labels.see if labels else EpochView(data, EpochAugConfig.of(recipe, 0))
     loss = soft_loss(1.0) if labels else F.cross_entropy
 
     def prepare(epoch, idx):
@@ -97,7 +97,7 @@ def ours(model: torch.nn.Module, data: DistilledSet, recipe: Validation, labels:
     return lambda: fit(model, data, recipe.training, 0, prepare, loss)
 
 
-def peer(model: torch.nn.Module, data: DistilledSet, recipe: Validation, folder: Path, workers: int) -> Callable:
+def peer(model: torch.nn.Module, data: DistilledSet, recipe: EvalConfig, folder: Path, workers: int) -> Callable:
     look = transforms.Compose(
         [
             transforms.RandomResizedCrop(data.size),
@@ -173,14 +173,14 @@ def one_epoch(case: str, rounds: int) -> dict:
     arch, size, ipc, *fast = case.split("-")
     data = noise_set(int(size), int(ipc.removeprefix("ipc")))
     training = replace(
-        TINY_STUDENT, epochs=EPOCHS, views=CROP, precision="bf16" if fast else "fp32", compile=bool(fast)
+        TINY_STUDENT, epochs=EPOCHS, augment=CROP, precision="bf16" if fast else "fp32", compile=bool(fast)
     )
-    recipe = Validation(ARCHS[arch], training, "float32")
+    recipe = EvalConfig(ARCHS[arch], training, "float32")
     hard = replace(recipe, labels="hard", augmentation="views")
     student = lambda: new_model(recipe.student, data, 0)
     teachers = tuple(make_teacher(new_model(recipe.student, data, s), recipe.student, s, 0.1, data) for s in range(3))
     pool = Pool("prior", teachers, teachers[-1], data.classes, data.channels, data.size, data.mean, data.std)
-    online = OnlineLabels(Augmented(data, Augmentation.of(recipe, 0)), pool, recipe)
+    online = OnlineLabels(EpochView(data, EpochAugConfig.of(recipe, 0)), pool, recipe)
     with tempfile.TemporaryDirectory() as d:
         data.to("cpu").save(Path(d) / "set")
         stored = store_labels(online, Path(d) / "labels")

@@ -1,2 +1,30 @@
+"Teddy (ECCV 2024): dataset distillation by Taylor-approximated matching; what is imported from here is loaded when it is used"
+
 __version__ = "0.1.0"
-from teddy_nb.labels import load
+
+_MODULES = {
+    "load_data": "data.datasets",
+    "get_recipe": "config",
+    "train_pool": "pool_prior",
+    "prune_pool": "pool_post",
+    "synthesize": "bn_matching",
+    "validate": "validation",
+    "random_real": "validation",
+    "result_table": "validation",
+    "distill_dataset": "pipeline",
+    "load": "students.soft_labels",
+}
+__all__ = list(_MODULES)
+
+
+def __getattr__(name):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(f"{__name__}.{_MODULES[name]}")
+    return getattr(module, "load_distilled" if name == "load" else name)
+
+
+def __dir__():
+    return [*globals(), *__all__]

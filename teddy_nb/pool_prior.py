@@ -11,16 +11,16 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from .config import Recipe, TrainConfig
 from .core import BadInput
-from .data import Splits
-from .pool import Pool, kept_pool, make_teacher
-from .recipes import Recipe, Training
-from .training import accuracy, fit, new_model
+from .data.images import Splits
+from .teachers.pool import Pool, load_or_make_pool, make_teacher
+from .teachers.training import accuracy, fit, new_model
 
 # %% ../nbs/01_pool_prior.ipynb #261962bd
 def train_pool(
     data: Splits,  # Training and test part, on the device to work on
-    recipe: Recipe,  # Its `pool` is a `PriorPool`
+    recipe: Recipe,  # Its `pool` is a `PriorPoolConfig`
     folder: str | Path | None = None,  # Keeps the trajectory, and goes on where it was stopped; a passing one when None
     log: Callable | None = None,  # Called with one line of facts an epoch
 ) -> Pool:
@@ -28,13 +28,13 @@ def train_pool(
     training, stages = recipe.pool.training, recipe.pool.stages
     if outside := [s for s in stages if not 0 < s <= training.epochs]:
         raise BadInput(f"stage {outside[0]} lies outside the {training.epochs:g} epochs of training")
-    return train_trajectory(data, recipe.model, training, recipe.seed, folder, log, stages).stages(*stages)
+    return train_trajectory(data, recipe.model, training, recipe.seed, folder, log, stages).at_stages(*stages)
 
 
 def train_trajectory(
     data: Splits,  # Training and test part, on the device to work on
     arch: str,  # A name `build_model` knows
-    training: Training,
+    training: TrainConfig,
     seed: int,
     folder: str | Path | None = None,  # As in `train_pool`
     log: Callable | None = None,  # As in `train_pool`
@@ -67,4 +67,6 @@ def train_trajectory(
         curve = [(e["stage"], e["accuracy"]) for e in entries.values()]
         return "prior", [by_stage[s] for s in stages], list(entries)[-1], list(entries), curve
 
-    return kept_pool(folder, data, make, model=arch, training=asdict(training), seed=seed, images=len(data.train))
+    return load_or_make_pool(
+        folder, data, make, model=arch, training=asdict(training), seed=seed, images=len(data.train)
+    )

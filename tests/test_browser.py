@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from teddy_nb.browser import ImageBrowser, RunBrowser
-from teddy_nb.curves import LossCurves, PoolCurve
-from teddy_nb.store import png, write_file, write_json
-from teddy_nb.viewers import Film, face
+from teddy_nb.runs.distilled_set import png
+from teddy_nb.runs.files import write_file, write_json
+from teddy_nb.widgets.browser import ImageBrowser, RunBrowser
+from teddy_nb.widgets.curves import LossCurves, PoolCurve
+from teddy_nb.widgets.figures import FrameSlider, face
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -63,7 +64,7 @@ def image(c: int, i: int):
 
 
 def test_film_follows_the_keys(show):
-    page = show(Film(torch.stack([image(0, i) for i in range(4)]), [0, 10, 20, 40], "cat"))
+    page = show(FrameSlider(torch.stack([image(0, i) for i in range(4)]), [0, 10, 20, 40], "cat"))
     assert page.locator("img:visible").get_attribute("alt") == "cat, iteration 0 of 40"
     first = page.locator("img:visible").get_attribute("src")
     page.get_by_role("slider").press("ArrowRight")
@@ -147,15 +148,15 @@ from dataclasses import replace
 
 import torch
 from teddy_nb.bn_matching import Matcher
-from teddy_nb.browser import ImageBrowser
-from teddy_nb.curves import LossCurves
-from teddy_nb.data import load_data
-from teddy_nb.pool import make_teacher
-from teddy_nb.recipes import get_recipe
-from teddy_nb.statistics import witnesses
-from teddy_nb.store import LOSSES
-from teddy_nb.training import new_model
-from teddy_nb.viewers import Film
+from teddy_nb.widgets.browser import ImageBrowser
+from teddy_nb.widgets.curves import LossCurves
+from teddy_nb.data.datasets import load_data
+from teddy_nb.teachers.pool import make_teacher
+from teddy_nb.config import get_recipe
+from teddy_nb.matching.feature_stats import witnesses
+from teddy_nb.matching.matching_loss import LOSSES
+from teddy_nb.teachers.training import new_model
+from teddy_nb.widgets.figures import Film
 """,
     """
 film = Film(torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 3, 8, 8), [0, 10, 20, 40], "cat")
@@ -171,7 +172,7 @@ curves
     """
 data, arch = load_data("digits").train, "convnet-3-32-batch"
 teacher = make_teacher(new_model(arch, data, 0), arch, 1, 0.1, data)
-recipe = replace(get_recipe("digits_prior").synthesis, teachers=1)
+recipe = replace(get_recipe("digits_prior").synthesis, n_teachers=1)
 Matcher([[teacher]], data, recipe, 0, range(1), witnesses(data, recipe)).run(
     lambda step, images, losses: curves.add({"losses": dict(zip(LOSSES, losses.tolist()))})
 )

@@ -16,23 +16,11 @@ from torch import nn
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-BRIEF = """
-import sys
-from dataclasses import replace
-from teddy_nb import cli
-from teddy_nb.recipes import RECIPES
-
-r = RECIPES["digits_prior"]
-short = lambda v: replace(v, seeds=1, training=replace(v.training, epochs=3))
-pool = replace(r.pool, training=replace(r.pool.training, epochs=3), stages=(1, 2, 3))
-synthesis = replace(r.synthesis, iterations=60)
-RECIPES["digits_prior"] = replace(r, pool=pool, synthesis=synthesis, hard=short(r.hard), soft=short(r.soft))
-cli.distill("digits", ipc=3, out=sys.argv[1])
-"""
+SCRIPT = Path(__file__).parent / "scripts" / "brief_distill.py"
 
 
 def start(out: Path) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", BRIEF, str(out)], stderr=subprocess.DEVNULL)
+    return subprocess.Popen([sys.executable, str(SCRIPT), str(out)], stderr=subprocess.DEVNULL)
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -64,9 +52,9 @@ def distilled(tmp_path) -> Path:
 import sys
 from pathlib import Path
 from teddy_nb.bn_matching import synthesize
-from teddy_nb.data import load_data
+from teddy_nb.data.datasets import load_data
 from teddy_nb.pool_prior import train_pool
-from teddy_nb.recipes import get_recipe
+from teddy_nb.config import get_recipe
 
 data, recipe = load_data("digits"), get_recipe("digits_prior")
 synthesize(train_pool(data, recipe), data.train, recipe.synthesis, ipc=1).save(Path(sys.argv[1]))

@@ -7,20 +7,9 @@ from pathlib import Path
 
 import torch
 
-from teddy_nb.pool import load_pool
+from teddy_nb.teachers.pool import load_pool
 
-SHARED = """
-import sys
-from dataclasses import replace
-import torch
-from teddy_nb.data import Splits, load_data
-from teddy_nb.pool_prior import train_trajectory
-from teddy_nb.recipes import Training
-
-train, test = load_data("digits")
-data = Splits(train.subset(torch.arange(1024)), test)
-train_trajectory(data, "convnet-2-8-group", Training(2, int(sys.argv[2]), 0.05), 0, sys.argv[1])
-"""
+SCRIPT = Path(__file__).parent / "scripts" / "shared_training.py"
 
 
 def launch(processes: int, *command: str):
@@ -32,10 +21,8 @@ def launch(processes: int, *command: str):
 
 
 def test_two_processes_take_the_steps_of_one_with_twice_the_batch(tmp_path):
-    script = tmp_path / "shared.py"
-    script.write_text(SHARED)
-    launch(1, str(script), str(tmp_path / "one"), "128")
-    launch(2, str(script), str(tmp_path / "two"), "64")
+    launch(1, str(SCRIPT), str(tmp_path / "one"), "128")
+    launch(2, str(SCRIPT), str(tmp_path / "two"), "64")
     one, two = load_pool(tmp_path / "one"), load_pool(tmp_path / "two")
     assert one.curve[-1][1] > 0.3
     for a, b in zip(one.trajectory, two.trajectory, strict=True):

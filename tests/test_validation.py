@@ -20,12 +20,12 @@ import sys, time
 from dataclasses import replace
 from pathlib import Path
 import torch
-from teddy_nb.augmented import Augmentation, Augmented
-from teddy_nb.data import load_data
-from teddy_nb.labels import OnlineLabels, store_labels
-from teddy_nb.pool import Pool, make_teacher
-from teddy_nb.recipes import get_recipe
-from teddy_nb.training import new_model
+from teddy_nb.students.epoch_augment import Augmentation, Augmented
+from teddy_nb.data.datasets import load_data
+from teddy_nb.students.soft_labels import OnlineLabels, store_labels
+from teddy_nb.teachers.pool import Pool, make_teacher
+from teddy_nb.config import get_recipe
+from teddy_nb.teachers.training import new_model
 from teddy_nb.validation import random_real
 
 class Slow(OnlineLabels):
@@ -57,7 +57,7 @@ def run(tmp_path_factory) -> Path:
 
 
 def test_spawned_workers_see_what_this_process_sees(run):
-    data = teddy_nb.load(run / "distilled").at(7)
+    data = teddy_nb.load(run / "distilled").at_epoch(7)
     data[0]  # Whatever it keeps of the epoch must travel
     loader = DataLoader(data, batch_size=6, num_workers=2, multiprocessing_context="spawn")
     x, p = (torch.cat(parts) for parts in zip(*loader, strict=True))

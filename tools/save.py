@@ -1,6 +1,7 @@
 "Run notebooks and store their outputs; cells under a skipped flag keep the outputs they have: save.py [--flags 'slow cuda'] NOTEBOOK..."
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def main():
     parser.add_argument("notebooks", nargs="+", type=Path)
     args = parser.parse_args()
     skip_flags = set(get_config().tst_flags.split()) - set(args.flags.split())
+    if "slow" in args.flags.split():
+        os.environ["TEDDY_SLOW"] = "1"
     for path in [p.resolve() for p in args.notebooks]:
         run(path, skip_flags)
         nbdev_clean(str(path))
