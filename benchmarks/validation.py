@@ -87,14 +87,14 @@ def optimizer(model: torch.nn.Module, data: DistilledSet, training: TrainConfig)
 
 
 def ours(model: torch.nn.Module, data: DistilledSet, recipe: EvalConfig, labels: Callable | None) -> Callable:
-    see = labels.see if labels else EpochView(data, EpochAugConfig.of(recipe, 0))
+    view = labels.view if labels else EpochView(data, EpochAugConfig.from_eval(recipe, 0))
     loss = soft_loss(1.0) if labels else F.cross_entropy
 
-    def prepare(epoch, idx):
-        x, shares = see(epoch, idx)
+    def get_batch(epoch, idx):
+        x, shares = view(epoch, idx)
         return x, labels(epoch)[idx] if labels else shares
 
-    return lambda: fit(model, data, recipe.training, 0, prepare, loss)
+    return lambda: fit(model, data, recipe.training, 0, get_batch, loss)
 
 
 def peer(model: torch.nn.Module, data: DistilledSet, recipe: EvalConfig, folder: Path, workers: int) -> Callable:
@@ -176,11 +176,11 @@ def one_epoch(case: str, rounds: int) -> dict:
         TINY_STUDENT, epochs=EPOCHS, augment=CROP, precision="bf16" if fast else "fp32", compile=bool(fast)
     )
     recipe = EvalConfig(ARCHS[arch], training, "float32")
-    hard = replace(recipe, labels="hard", augmentation="views")
+    hard = replace(recipe, labels="hard", augmentation="affine")
     student = lambda: new_model(recipe.student, data, 0)
     teachers = tuple(make_teacher(new_model(recipe.student, data, s), recipe.student, s, 0.1, data) for s in range(3))
     pool = Pool("prior", teachers, teachers[-1], data.classes, data.channels, data.size, data.mean, data.std)
-    online = OnlineLabels(EpochView(data, EpochAugConfig.of(recipe, 0)), pool, recipe)
+    online = OnlineLabels(EpochView(data, EpochAugConfig.from_eval(recipe, 0)), pool, recipe)
     with tempfile.TemporaryDirectory() as d:
         data.to("cpu").save(Path(d) / "set")
         stored = store_labels(online, Path(d) / "labels")

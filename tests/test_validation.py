@@ -20,7 +20,7 @@ import sys, time
 from dataclasses import replace
 from pathlib import Path
 import torch
-from teddy_nb.students.epoch_augment import Augmentation, Augmented
+from teddy_nb.students.epoch_augment import EpochAugConfig, EpochView
 from teddy_nb.data.datasets import load_data
 from teddy_nb.students.soft_labels import OnlineLabels, store_labels
 from teddy_nb.teachers.pool import Pool, make_teacher
@@ -29,19 +29,19 @@ from teddy_nb.teachers.training import new_model
 from teddy_nb.validation import random_real
 
 class Slow(OnlineLabels):
-    def make(self, epoch):
+    def __call__(self, epoch):
         time.sleep(float(sys.argv[2]))
-        return super().make(epoch)
+        return super().__call__(epoch)
 
 train, _ = load_data("digits")
-data, recipe = random_real(train, 2, 0), get_recipe("digits_prior").soft
+data, recipe = random_real(train, 2, 0), get_recipe("digits_prior").eval_soft
 recipe = replace(recipe, training=replace(recipe.training, epochs=20))
 teacher = make_teacher(new_model("convnet-2-8-batch", train, 0), "convnet-2-8-batch", 1, 0.1, train)
 pool = Pool("prior", (teacher,), teacher, train.classes, train.channels, train.size, train.mean, train.std)
 out = Path(sys.argv[1])
 if not (out / "distilled").exists():
     data.save(out / "distilled")
-store_labels(Slow(Augmented(data, Augmentation.of(recipe, 0)), pool, recipe), out / "labels")
+store_labels(Slow(EpochView(data, EpochAugConfig.from_eval(recipe, 0)), pool, recipe), out / "labels")
 """
 
 
