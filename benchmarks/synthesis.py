@@ -25,7 +25,6 @@ from statistics import median
 import torch
 import torch.nn.functional as F
 import torch_pruning as tp
-from fastcore.basics import noop
 from torch import Tensor, nn
 from torchvision.transforms import RandomHorizontalFlip, RandomResizedCrop
 
@@ -34,14 +33,14 @@ from teddy_nb.config import IMAGENET_SYNTHESIS, SynthesisConfig
 from teddy_nb.core import default_device, seeded
 from teddy_nb.data.augment import apply_affine, sample_affine
 from teddy_nb.data.images import ClassInfo, ImageSet
-from teddy_nb.matching.feature_stats import hook_teachers
-from teddy_nb.matching.matching_loss import compiled
+from teddy_nb.matching.feature_stats import HookedTeachers
+from teddy_nb.matching.matching_loss import Matching, maybe_compile
 from teddy_nb.teachers.pool import Teacher, make_teacher
 from teddy_nb.teachers.training import new_model
 
 ARCHS = {"convnet3": "convnet-3-128-batch", "resnet18": "resnet18-small"}
 BATCH = 100
-VIEWS = replace(IMAGENET_SYNTHESIS.augment, roll=4)  # Crop, flip and roll, one of each an image
+AUGMENT = replace(IMAGENET_SYNTHESIS.augment, roll=4)  # Crop, flip and roll, one of each an image
 
 
 def noise_set(size: int) -> ImageSet:
@@ -89,12 +88,12 @@ def to_pixels(loss: Callable, model: nn.Module, x: Tensor, y: Tensor, bf16: bool
 class Peer:
     "SRe2L's recover step: hooks, a permuted copy for the variance, a clone of the images and a host sync every step"
 
-    def __init__(self, model: nn.Module, x: Tensor, y: Tensor, bf16: bool, recipe: SynthesisConfig):
+    def __init__(self, model: nn.Module, x: Tensor, y: Tensor, bf16: bool, cfg: SynthesisConfig):
         self.model, self.x, self.y, self.bf16 = model, x.clone().requires_grad_(), y, bf16
-        self.optimizer = torch.optim.Adam([self.x], recipe.lr, recipe.betas)
+        self.optimizer = torch.optim.Adam([self.x], cfg.lr, cfg.betas)
         self.augment = nn.Sequential(RandomResizedCrop(x.shape[-1], antialias=True), RandomHorizontalFlip())
         self.low, self.high = x.amin((0, 2, 3), True), x.amax((0, 2, 3), True)
-        self.terms, self.weight = {}, recipe.bn_weight
+        self.terms, self.weight = {}, cfg.bn_weight
         for m in model.modules():
             if isinstance(m, nn.BatchNorm2d):
                 m.register_forward_hook(self.hook)
@@ -107,23 +106,24 @@ class Peer:
 
     def step(self):
         up, left = torch.randint(-4, 5, (2,)).tolist()
-        shown = torch.roll(self.augment(self.x), (up, left), (2, 3))
+        x_aug = torch.roll(self.augment(self.x), (up, left), (2, 3))
         self.optimizer.zero_grad()
-        loss = floor(self.model, shown, self.y, self.bf16) + self.weight * sum(self.terms.values())
+        loss = floor(self.model, x_aug, self.y, self.bf16) + self.weight * sum(self.terms.values())
         loss.backward()
         self.optimizer.step()
         self.x.data = torch.clamp(self.x.data, self.low, self.high)
         self.best, self.cost = self.x.data.clone(), loss.item()
 
 
-def ours(teachers: list[Teacher], data: ImageSet, recipe: SynthesisConfig, losses: Callable, ask: Callable) -> Callable:
-    "Our step, with fresh views; the draw of the views is part of it"
-    matcher, n = Synthesizer([teachers], data, recipe, 0, range(1), ask, losses), iter(range(10**9))
+def ours(teachers: list[Teacher], data: ImageSet, cfg: SynthesisConfig, compile: bool) -> Callable:
+    "Our step, with fresh augmentation; drawing it is part of the step"
+    hooked = HookedTeachers(data, cfg)
+    synth = Synthesizer([[hooked[t] for t in teachers]], data, cfg, 0, range(1), Matching(cfg, compile))
+    steps = iter(range(10**9))
 
     def step():
-        i = next(n)
-        views, real = matcher.draw([i])
-        return matcher.step(i, views[0], real[0])
+        n = next(steps)
+        return synth.step(n, *synth.draw(range(n, n + 1))[0])
 
     return step
 
@@ -146,22 +146,22 @@ def in_turn(variants: dict[str, Callable], device: torch.device, rounds: int) ->
     return {k: median(v[1:]) for k, v in times.items()}
 
 
-def parts_of_a_step(teacher: Teacher, data: ImageSet, recipe: SynthesisConfig, rounds: int) -> dict[str, float]:
+def parts_of_a_step(teacher: Teacher, data: ImageSet, cfg: SynthesisConfig, rounds: int) -> dict[str, float]:
     "Seconds of the parts around the teacher"
     x = data.normalize(data.images).requires_grad_()
-    draw = lambda: sample_affine(VIEWS, BATCH, data.size, torch.Generator().manual_seed(0))
-    optimizer = torch.optim.Adam([x], recipe.lr, recipe.betas, weight_decay=recipe.weight_decay, fused=True)
+    draw = lambda: sample_affine(AUGMENT, BATCH, data.size, torch.Generator().manual_seed(0))
+    optimizer = torch.optim.Adam([x], cfg.lr, cfg.betas, weight_decay=cfg.weight_decay, fused=True)
     theta, x.grad = draw(), torch.zeros_like(x)
 
-    def show():
-        shown = apply_affine(x, theta)
-        torch.autograd.grad(shown, x, torch.ones_like(shown))
+    def augment():
+        x_aug = apply_affine(x, theta)
+        torch.autograd.grad(x_aug, x, torch.ones_like(x_aug))
 
     def clip():
         with torch.no_grad():
             x.clamp_(*data.pixel_range())
 
-    parts = {"draw the views": draw, "warp, both ways": show, "Adam": optimizer.step, "clip": clip}
+    parts = {"draw the augmentation": draw, "augment, both ways": augment, "Adam": optimizer.step, "clip": clip}
     return in_turn(parts, data.device, rounds)
 
 
@@ -170,20 +170,20 @@ def one_teacher(name: str, rounds: int) -> dict:
     arch, size, precision = name.split("-")
     data, bf16 = noise_set(int(size)), precision == "bf16"
     teacher = teacher_of(ARCHS[arch], data, 0)
-    recipe = replace(IMAGENET_SYNTHESIS, n_teachers=1, precision=precision, augment=VIEWS)
+    cfg = replace(IMAGENET_SYNTHESIS, n_teachers=1, precision=precision, augment=AUGMENT)
     layout = torch.channels_last if bf16 else torch.contiguous_format
     plain, hooked = (copy.deepcopy(teacher.model).to(memory_format=layout) for _ in range(2))
     x, y = data.normalize(data.images).contiguous(memory_format=layout).requires_grad_(), data.labels
-    quick, ask = torch.compile(floor, dynamic=False), hook_teachers(data, recipe)
+    quick = torch.compile(floor, dynamic=False)
     variants = {
         "eager_floor_s": lambda: to_pixels(floor, plain, x, y, bf16),
         "compiled_floor_s": lambda: to_pixels(quick, plain, x, y, bf16),
-        "peer_s": Peer(hooked, x.detach(), y, bf16, recipe).step,
-        "ours_eager_s": ours([teacher], data, recipe, noop, ask),
-        "ours_s": ours([teacher], data, recipe, compiled, ask),
+        "peer_s": Peer(hooked, x.detach(), y, bf16, cfg).step,
+        "ours_eager_s": ours([teacher], data, cfg, False),
+        "ours_s": ours([teacher], data, cfg, True),
     }
     times = in_turn(variants, data.device, rounds)
-    parts = parts_of_a_step(teacher, data, recipe, rounds)
+    parts = parts_of_a_step(teacher, data, cfg, rounds)
     return {**times, "parts_s": parts, **ratios(times)}
 
 
@@ -199,19 +199,19 @@ def ratios(times: dict) -> dict:
 def pruned_pool(rounds: int, members: int = 3) -> dict:
     "Three pruned members, which differ in shape: each compiled for itself, or all eager"
     data = noise_set(32)
-    recipe = replace(IMAGENET_SYNTHESIS, teachers=members, augment=VIEWS)
+    cfg = replace(IMAGENET_SYNTHESIS, n_teachers=members, augment=AUGMENT)
     whole = teacher_of(ARCHS["resnet18"], data, 0)
     teachers = [pruned(whole, data, s) for s in range(members)]
     plain, hooked = ([copy.deepcopy(t.model) for t in teachers] for _ in range(2))
-    x, y, ask = data.normalize(data.images).requires_grad_(), data.labels, hook_teachers(data, recipe)
+    x, y = data.normalize(data.images).requires_grad_(), data.labels
     quick = torch.compile(floor, dynamic=False)
-    peers = [Peer(m, x.detach(), y, False, recipe) for m in hooked]
+    peers = [Peer(m, x.detach(), y, False, cfg) for m in hooked]
     variants = {
         "eager_floor_s": lambda: [to_pixels(floor, m, x, y, False) for m in plain],
         "compiled_floor_s": lambda: [to_pixels(quick, m, x, y, False) for m in plain],
         "peer_s": lambda: [p.step() for p in peers],
-        "ours_eager_s": ours(teachers, data, recipe, noop, ask),
-        "ours_s": ours(teachers, data, recipe, compiled, ask),
+        "ours_eager_s": ours(teachers, data, cfg, False),
+        "ours_s": ours(teachers, data, cfg, True),
     }
     times = in_turn(variants, data.device, rounds)
     return {**times, "macs": [t.macs for t in teachers], **ratios(times)}
@@ -221,9 +221,9 @@ def by_class(rounds: int) -> dict:
     "Statistics matched class by class, with class means of the features, against statistics of all classes together"
     data = noise_set(32)
     teacher = teacher_of(ARCHS["convnet3"], data, 0)
-    recipe = replace(IMAGENET_SYNTHESIS, n_teachers=1, augment=VIEWS)
-    kinds = {"global_s": recipe, "ours_s": replace(recipe, classwise_share=1.0, class_mean_weight=1.0)}
-    steps = {k: ours([teacher], data, r, compiled, hook_teachers(data, r)) for k, r in kinds.items()}
+    cfg = replace(IMAGENET_SYNTHESIS, n_teachers=1, augment=AUGMENT)
+    kinds = {"global_s": cfg, "ours_s": replace(cfg, classwise_share=1.0, class_mean_weight=1.0)}
+    steps = {k: ours([teacher], data, c, True) for k, c in kinds.items()}
     times = in_turn(steps, data.device, rounds)
     return {**times, "ours_over_global": times["ours_s"] / times["global_s"]}
 
@@ -242,9 +242,9 @@ def memory() -> dict:
 def steps_synthesis(teachers: int):
     "Three eager steps; the last word printed is the peak memory"
     data = noise_set(64)
-    recipe = replace(IMAGENET_SYNTHESIS, teachers=teachers, augment=VIEWS)
+    cfg = replace(IMAGENET_SYNTHESIS, n_teachers=teachers, augment=AUGMENT)
     pool = [teacher_of(ARCHS["resnet18"], data, s) for s in range(teachers)]
-    step = ours(pool, data, recipe, noop, hook_teachers(data, recipe))
+    step = ours(pool, data, cfg, False)
     for _ in range(3):
         step()
     cuda = data.device.type == "cuda"
@@ -260,7 +260,7 @@ CASES += ["pruned-32-fp32", "classwise-32-fp32"]
 
 def run(case: str, rounds: int) -> dict:
     torch._dynamo.reset()
-    compiled.cache_clear()
+    maybe_compile.cache_clear()
     special = {
         "memory": memory,
         "pruned-32-fp32": partial(pruned_pool, rounds),
@@ -272,20 +272,20 @@ def run(case: str, rounds: int) -> dict:
 
 
 def main():
-    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ask.add_argument("--case", choices=CASES)
-    ask.add_argument("--keep", action="store_true", help="put the case into synthesis.json")
-    ask.add_argument("--rounds", type=int, default=7, help="times each variant is run")
-    ask.add_argument("--steps-with", type=int, help=argparse.SUPPRESS)
-    wish = ask.parse_args()
-    if wish.steps_with:
-        return steps_synthesis(wish.steps_with)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--case", choices=CASES)
+    parser.add_argument("--keep", action="store_true", help="put the case into synthesis.json")
+    parser.add_argument("--rounds", type=int, default=7, help="times each variant is run")
+    parser.add_argument("--steps-with", type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.steps_with:
+        return steps_synthesis(args.steps_with)
     path = Path(__file__).with_suffix(".json")
-    found = {c["case"]: c for c in json.loads(path.read_text())["cases"]} if wish.case else {}
-    for case in [wish.case] if wish.case else CASES:
-        found[case] = run(case, wish.rounds)
+    found = {c["case"]: c for c in json.loads(path.read_text())["cases"]} if args.case else {}
+    for case in [args.case] if args.case else CASES:
+        found[case] = run(case, args.rounds)
         print(json.dumps(found[case]), flush=True)
-    if wish.keep or not wish.case:
+    if args.keep or not args.case:
         cuda = default_device().type == "cuda"
         name = torch.cuda.get_device_name() if cuda else f"{os.cpu_count()} CPU cores, {platform.machine()}"
         about = {"device": name, "threads": torch.get_num_threads()}

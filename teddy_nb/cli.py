@@ -344,7 +344,7 @@ def teddy_reproduce(
         done = []
         for result in reproduce(chosen, root, Path(out), Path(runs), download):
             done.append(result)
-            print(f"{result['cell']}: {', '.join(f'{a:.1f}' for a in result['accuracy'])} %", flush=True)
+            print(f"{result['name']}: {', '.join(f'{a:.1f}' for a in result['accuracy'])} %", flush=True)
         print(f"\n{comparison_table(done)}")
 
 

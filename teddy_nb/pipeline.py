@@ -29,14 +29,13 @@ from teddy_nb.runs.files import (
     Run,
     append_line,
     read_json,
-    remove_partials,
     safe_name,
     tensor_digest,
     write_file,
     write_json,
 )
 from .students.soft_labels import pool_state
-from .teachers.pool import Pool, Teacher, check_sanity, make_teacher, save_pool
+from .teachers.pool import Pool, Teacher, check_pool_folder, check_sanity, make_teacher, save_pool
 from .teachers.training import new_model
 from teddy_nb.validation import (
     RANDOM_EQUAL_BYTES,
@@ -263,7 +262,7 @@ def card_fields(
 def save_figures(distilled: DistilledSet, run: Run):
     "Draw `images.png` (a row per class, at most 20 classes and 10 images each) and `curves.png` into the run folder"
     rows, columns = min(20, distilled.n_classes), min(10, distilled.ipc)
-    keep = torch.cat([torch.where(distilled.labels == c)[0][:columns] for c in range(rows)])
+    keep = torch.cat([distilled.class_indices[c][:columns] for c in range(rows)])
     names = [c.name for c in distilled.classes[:rows]]
     sheet, curves = image_grid(distilled.images[keep].cpu(), names), loss_curves(mean_losses(run.path))
     for name, figure in {"images": sheet, "curves": curves}.items():
@@ -280,12 +279,9 @@ def make_pool_folder(
     force: bool = False,  # Go on with teachers that fail the sanity check
 ) -> Pool | None:  # None in all processes but the first
     "Make a pool and check it; raises `BadInput` before anything is written"
-    folder, known = Path(folder), ("manifest.json", "progress.json", "trajectory")
+    folder = Path(folder)
     check_pool_recipe(recipe, data)
-    if folder.exists():
-        remove_partials(folder)
-        if any(folder.iterdir()) and not any((folder / f).exists() for f in known):
-            raise BadInput(f"{folder} is not empty and holds no pool; choose another output folder")
+    check_pool_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     main = dist_state().is_main_process
     log = partial(append_line, folder / "log.jsonl") if main else None

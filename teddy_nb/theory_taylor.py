@@ -19,7 +19,7 @@ from torch.func import functional_call, grad, jacrev
 
 from .core import seeded
 
-# %% ../nbs/00_theory_taylor.ipynb #d963e573
+# %% ../nbs/00_theory_taylor.ipynb #1ddf5b5d
 Params = dict[str, Tensor]
 Loss = Callable[[Params, Tensor, Tensor], Tensor]
 Batch = tuple[Tensor, Tensor]
@@ -29,18 +29,18 @@ def squared_loss(
     out: Tensor,  # Network outputs, `[N, classes]`
     y: Tensor,  # Targets, `[N, classes]`
 ) -> Tensor:  # Scalar
-    "Squared error over twice the number of samples, the loss behind Eq. 7"
+    "Return the squared error over twice the number of samples, which Eq. 7 implies"
     return (out - y).square().sum() / (2 * len(y))
 
 
 def student_loss(
     model: nn.Module,  # The network; its own parameters are not used
-    criterion: Callable[[Tensor, Tensor], Tensor] = squared_loss,  # From outputs and targets to a scalar
+    criterion: Callable[[Tensor, Tensor], Tensor] = squared_loss,  # Of outputs, targets
 ) -> Loss:  # A function of parameters, images `[N, C, H, W]` and targets `[N, classes]`
-    "The loss of `model` as a function of its parameters"
+    "Return the loss of `model` as a function of its parameters"
     return lambda theta, x, y: criterion(functional_call(model, theta, (x,)), y)
 
-
+# %% ../nbs/00_theory_taylor.ipynb #1833be38
 def init_params(
     build: Callable[[], nn.Module],  # Makes a randomly initialised network
     *key: float | str,  # Seed of the draw
@@ -53,7 +53,7 @@ def init_params(
 def flatten(
     g: Params,  # Gradients or parameters
 ) -> Tensor:  # `[P]`
-    "All entries in one vector, so that products and norms run over the whole network"
+    "Return all entries in one vector"
     return torch.cat([p.flatten() for p in g.values()])
 
 # %% ../nbs/00_theory_taylor.ipynb #f8375c48
@@ -82,7 +82,7 @@ def bilevel_loss(
     steps: int,  # Inner steps, T
     u: float = 0.0,  # Weight of the synthetic set's own loss
 ) -> Tensor:  # Scalar, differentiable in the synthetic images
-    "The objective of dataset distillation for one student (Eq. 1)"
+    "Return the objective of dataset distillation for one student (Eq. 1)"
     end = unroll(loss, theta, *synthetic, lr, steps)[-1]
     return loss(end, *real) + u * loss(end, *synthetic)
 
@@ -93,9 +93,9 @@ def gradient_products(
     synthetic: Batch,  # Images and targets of the synthetic set
     real: Batch,  # Images and targets of the full set
 ) -> Tensor:  # `[len(path)]`
-    "The product of the full and the synthetic gradient at every checkpoint"
-    g = grad(loss)
-    return torch.stack([flatten(g(theta, *real)) @ flatten(g(theta, *synthetic)) for theta in path])
+    "Return the product of the full and the synthetic gradient at every checkpoint"
+    g = lambda theta, pair: flatten(grad(loss)(theta, *pair))
+    return torch.stack([g(theta, real) @ g(theta, synthetic) for theta in path])
 
 
 def taylor_loss(
@@ -106,26 +106,28 @@ def taylor_loss(
     lr: float,  # Inner learning rate, alpha
     steps: int,  # Inner steps, T
 ) -> Tensor:  # Scalar
-    "The full loss after training, expanded to first order at every step (Eq. 3)"
+    "Return the full loss after training, expanded to first order at every step (Eq. 3)"
     path = unroll(loss, theta, *synthetic, lr, steps)
-    return loss(theta, *real) - lr * gradient_products(loss, path[:-1], synthetic, real).sum()
+    products = gradient_products(loss, path[:-1], synthetic, real)
+    return loss(theta, *real) - lr * products.sum()
 
-
+# %% ../nbs/00_theory_taylor.ipynb #6b296e0d
 def curvature(
     loss: Loss,  # Of parameters, images and targets
     theta: Params,  # Where
     pair: Batch,  # Images and targets
     v: Params,  # Direction in parameter space
 ) -> Tensor:  # Scalar, v . H v
-    "Second derivative of the loss along `v`, without forming H"
-    return flatten(grad(lambda p: flatten(grad(loss)(p, *pair)) @ flatten(v))(theta)) @ flatten(v)
+    "Return the second derivative of the loss along `v`, without forming H"
+    slope = lambda p: flatten(grad(loss)(p, *pair)) @ flatten(v)
+    return flatten(grad(slope)(theta)) @ flatten(v)
 
 # %% ../nbs/00_theory_taylor.ipynb #b0dc815f
 def product_match(
     g_t: Tensor,  # Gradient on the full set, `[P]`
     g_s: Tensor,  # Gradient on the synthetic set, `[P]`
 ) -> Tensor:  # Scalar
-    "Minus the product of the gradients, Eq. 4 before the division"
+    "Return minus the product of the gradients, Eq. 4 before the division"
     return -(g_t @ g_s)
 
 
@@ -133,7 +135,7 @@ def cosine_match(
     g_t: Tensor,  # Gradient on the full set, `[P]`
     g_s: Tensor,  # Gradient on the synthetic set, `[P]`
 ) -> Tensor:  # Scalar in [-1, 1]
-    "Minus the cosine of the gradients, Eq. 4 after the division"
+    "Return minus the cosine of the gradients, Eq. 4 after the division"
     return -(g_t @ g_s) / (g_t.norm() * g_s.norm())
 
 
@@ -141,7 +143,7 @@ def unit_match(
     g_t: Tensor,  # Gradient on the full set, `[P]`
     g_s: Tensor,  # Gradient on the synthetic set, `[P]`
 ) -> Tensor:  # Scalar in [0, 2]
-    "Half the squared distance of the unit gradients (Eq. 5 and 6)"
+    "Return half the squared distance of the unit gradients (Eq. 5 and 6)"
     return (g_t / g_t.norm() - g_s / g_s.norm()).square().sum() / 2
 
 # %% ../nbs/00_theory_taylor.ipynb #77e040b1
@@ -152,10 +154,10 @@ def taylor_gradient(
     real: Batch,  # Images `[N_t, C, H, W]` and targets `[N_t, classes]`
     lr: float,  # Inner learning rate, alpha
     steps: int,  # Inner steps, T
-    match: Callable[[Tensor, Tensor], Tensor] = unit_match,  # From (g_T, g_S) to a scalar
+    match: Callable[[Tensor, Tensor], Tensor] = unit_match,  # Of g_T and g_S
     u: float = 0.0,  # Weight of the synthetic set's own loss at the last checkpoint
 ) -> Tensor:  # Like the images
-    "Gradient of Eq. 4 or 6 with respect to the images, one checkpoint in memory at a time"
+    "Return the gradient of Eq. 4 or 6 in the images, a checkpoint in memory at a time"
     x, y = synthetic[0].detach().requires_grad_(), synthetic[1]
     total = torch.zeros_like(x)
     for _ in range(steps):
@@ -168,7 +170,7 @@ def taylor_gradient(
 def second_moment(
     features: Tensor,  # `[N, f]`
 ) -> Tensor:  # `[f, f]`
-    "Mean outer product of the features, not centred (the first term of Eq. 7)"
+    "Return the mean outer product of the features, not centred (Eq. 7, first term)"
     return features.T @ features / len(features)
 
 
@@ -176,7 +178,7 @@ def class_sums(
     features: Tensor,  # `[N, f]`
     y: Tensor,  # One-hot targets, `[N, classes]`
 ) -> Tensor:  # `[f, classes]`
-    "Sum of each class's features over the number of *all* samples (the second term of Eq. 7; Eq. 10 and 11)"
+    "Return each class's sum of features over the number of *all* samples (Eq. 7, 10)"
     return features.T @ y / len(features)
 
 
@@ -185,7 +187,7 @@ def last_layer_gradient(
     weight: Tensor,  # Last layer, `[f, classes]`
     y: Tensor,  # Targets, `[N, classes]`
 ) -> Tensor:  # `[f, classes]`
-    "Gradient of the squared loss with respect to a linear last layer without bias (Eq. 7)"
+    "Return the squared loss's gradient in a linear last layer without bias (Eq. 7)"
     return second_moment(features) @ weight - class_sums(features, y)
 
 # %% ../nbs/00_theory_taylor.ipynb #9d71d0a0
@@ -193,8 +195,9 @@ def moment_gaps(
     real: Batch,  # Features `[N_t, f]` and one-hot targets `[N_t, classes]`
     synthetic: Batch,  # Features `[N_s, f]` and one-hot targets `[N_s, classes]`
 ) -> Batch:  # A `[f, f]` and B `[f, classes]`
-    "Differences of the second moments and of the class sums"
-    return second_moment(real[0]) - second_moment(synthetic[0]), class_sums(*real) - class_sums(*synthetic)
+    "Return the differences of the second moments and of the class sums"
+    a = second_moment(real[0]) - second_moment(synthetic[0])
+    return a, class_sums(*real) - class_sums(*synthetic)
 
 
 def eq8_sides(
@@ -202,7 +205,7 @@ def eq8_sides(
     b: Tensor,  # Class-sum gap, `[f, classes]`
     w: Tensor,  # Last layer, `[f, classes]`
 ) -> Batch:  # Left and right side, scalars
-    "Both sides of Eq. 8 as printed"
+    "Return both sides of Eq. 8 as printed"
     w2 = w.square().sum()
     return (a @ w - b).square().sum() / w2, a.square().sum() + b.square().sum() / w2
 
@@ -212,7 +215,7 @@ def eq8_bound(
     b: Tensor,  # Class-sum gap, `[f, classes]`
     w: Tensor,  # Last layer, `[f, classes]`
 ) -> Tensor:  # Scalar, never below the left side of Eq. 8
-    "The upper bound that holds: twice, and with the spectral norm of the last layer"
+    "Return the bound that holds: twice, and with the last layer's spectral norm"
     spectral2 = torch.linalg.matrix_norm(w, 2).square()
     return 2 * (a.square().sum() * spectral2 + b.square().sum()) / w.square().sum()
 
@@ -220,7 +223,7 @@ def eq8_bound(
 def covariance(
     features: Tensor,  # `[N, f]`
 ) -> Tensor:  # `[f, f]`
-    "Biased covariance: the second moment of the centred features"
+    "Return the biased covariance: the second moment of the centred features"
     return second_moment(features - features.mean(0))
 
 # %% ../nbs/00_theory_taylor.ipynb #d356be8e
@@ -228,7 +231,7 @@ def class_means(
     features: Tensor,  # `[N, f]`
     y: Tensor,  # One-hot targets, `[N, classes]`
 ) -> Tensor:  # `[f, classes]`
-    "Mean feature of each class, whatever its size"
+    "Return the mean feature of each class, whatever its size"
     return features.T @ y / y.sum(0)
 
 # %% ../nbs/00_theory_taylor.ipynb #37f0216e
@@ -239,7 +242,7 @@ def stage_loss(
     t: int,  # First step of the stage
     m: int,  # Steps in the stage
 ) -> Tensor:  # Scalar
-    "The full loss after `m` student steps, expanded once at their start (Eq. 13)"
+    "Return the full loss after `m` student steps, expanded once at the first (Eq. 13)"
     displacement = flatten(path[t + m]) - flatten(path[t])
     return loss(path[t], *real) + displacement @ flatten(grad(loss)(path[t], *real))
 
@@ -252,9 +255,10 @@ def stage_spacing(
     lr: float,  # Inner learning rate, alpha
     tolerance: float,  # Largest share of the remainder in the term that is kept
 ) -> float:  # Student steps
-    "How many student steps one expansion can serve, if the student's gradient stays as it is"
+    "Return how many steps one expansion serves while the student's gradient stays"
     g_s, g_t = grad(loss)(theta, *synthetic), grad(loss)(theta, *real)
-    return float(2 * tolerance * (flatten(g_t) @ flatten(g_s)).abs() / (lr * curvature(loss, theta, real, g_s).abs()))
+    kept = (flatten(g_t) @ flatten(g_s)).abs()
+    return float(2 * tolerance * kept / (lr * curvature(loss, theta, real, g_s).abs()))
 
 # %% ../nbs/00_theory_taylor.ipynb #62a9a7a7
 def lipschitz(
@@ -263,11 +267,13 @@ def lipschitz(
     end: Params,  # The other end
     points: int = 5,  # Grid points on the segment
 ) -> float:  # Change of the output per change of the parameters
-    "Largest spectral norm of the Jacobian of `f` on a segment (beta of Eq. 15)"
+    "Return the Jacobian's largest spectral norm on a segment (beta of Eq. 15)"
     norms = []
     for s in torch.linspace(0, 1, points).tolist():
-        jacobian = jacrev(lambda p: f(p).flatten())({n: (1 - s) * start[n] + s * end[n] for n in start})
-        norms.append(torch.linalg.matrix_norm(torch.cat([j.flatten(1) for j in jacobian.values()], 1), 2))
+        at = {n: (1 - s) * start[n] + s * end[n] for n in start}
+        jacobian = jacrev(lambda p: f(p).flatten())(at)
+        matrix = torch.cat([j.flatten(1) for j in jacobian.values()], 1)
+        norms.append(torch.linalg.matrix_norm(matrix, 2))
     return float(max(norms))
 
 
@@ -277,20 +283,21 @@ def eq15_lines(
     y: Tensor,  # Targets
     distance: float,  # Distance of their parameters
     beta: float,  # A Lipschitz constant on the segment between them
-) -> list[float]:  # The loss, the triangle bound and the Lipschitz bound, in rising order
-    "The first three lines of Eq. 15"
+) -> list[float]:  # The loss, the triangle bound, the Lipschitz bound
+    "Return the first three lines of Eq. 15"
     rest = (out_t - y).norm()
-    return [float(v) for v in ((out_s - y).norm(), (out_s - out_t).norm() + rest, beta * distance + rest)]
+    lines = (out_s - y).norm(), (out_s - out_t).norm() + rest, beta * distance + rest
+    return [float(v) for v in lines]
 
 # %% ../nbs/00_theory_taylor.ipynb #c7b9c667
 def optimize_images(
-    gradient: Callable[[Tensor, Params], Tensor],  # From images and theta^(0) to the gradient of an objective
+    gradient: Callable[[Tensor, Params], Tensor],  # Of images and theta^(0)
     images: Tensor,  # Start, `[N_s, C, H, W]`
     student: Callable[[int], Params],  # From the iteration to theta^(0)
-    evaluate: Callable[[Tensor, Params], tuple],  # From images and theta^(0) to the numbers to log
+    evaluate: Callable[[Tensor, Params], tuple],  # Of images and theta^(0)
     iterations: int,  # Updates of the images
     step_size: float,  # Learning rate of Adam on the pixels
-) -> tuple[Tensor, list[tuple]]:  # Images and one log entry an iteration, taken before its update
+) -> tuple[Tensor, list[tuple]]:  # Images; a log entry before each update
     "Optimise images by any gradient, with a fresh student in each iteration"
     images, log = images.clone(), []
     optimizer = torch.optim.Adam([images], lr=step_size)
@@ -301,7 +308,7 @@ def optimize_images(
         optimizer.step()
     return images, log
 
-
+# %% ../nbs/00_theory_taylor.ipynb #36d0c8ef
 def bilevel_gradient(
     loss: Loss,  # Of parameters, images and targets
     theta: Params,  # One draw of theta^(0)
@@ -310,15 +317,16 @@ def bilevel_gradient(
     lr: float,  # Inner learning rate, alpha
     steps: int,  # Inner steps, T
 ) -> Tensor:  # Like the images
-    "The meta-gradient: backwards through all of Eq. 2 (Eq. 1 with u = 0)"
+    "Return the meta-gradient: backwards through all of Eq. 2 (Eq. 1 with u = 0)"
     x = synthetic[0].detach().requires_grad_()
-    return torch.autograd.grad(bilevel_loss(loss, theta, (x, synthetic[1]), real, lr, steps), x)[0]
+    value = bilevel_loss(loss, theta, (x, synthetic[1]), real, lr, steps)
+    return torch.autograd.grad(value, x)[0]
 
 # %% ../nbs/00_theory_taylor.ipynb #c258649f
 def graph_bytes(
     out: Tensor,  # The result of a computation that autograd recorded
 ) -> int:  # Bytes
-    "Memory that the backward pass of `out` keeps alive: all distinct tensors saved in its graph"
+    "Return the bytes of all distinct tensors that the backward pass keeps alive"
     seen, todo, storages = set(), [out.grad_fn], {}
     while todo:
         node = todo.pop()
@@ -326,9 +334,11 @@ def graph_bytes(
             continue
         seen.add(node)
         todo += [parent for parent, _ in node.next_functions]
-        saved = [getattr(node, name) for name in dir(node) if name.startswith("_saved_")]
+        names = [name for name in dir(node) if name.startswith("_saved_")]
+        saved = [getattr(node, name) for name in names]
         for t in saved:
             for tensor in t if isinstance(t, (list, tuple)) else [t]:
                 if isinstance(tensor, Tensor):
-                    storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+                    storage = tensor.untyped_storage()
+                    storages[storage.data_ptr()] = storage.nbytes()
     return sum(storages.values())

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['EVAL_BATCH', 'RANDOM_REAL', 'RANDOM_EQUAL_BYTES', 'soft_loss', 'new_student', 'StudentScores', 'predict_classes',
-           'train_student', 'Result', 'result_table', 'validate', 'make_labels', 'check_distilled', 'random_real',
-           'label_bytes', 'random_real_of_equal_bytes', 'random_baselines', 'evaluate_with_baselines']
+           'train_student', 'Result', 'result_table', 'check_distilled', 'make_labels', 'validate', 'describe_protocol',
+           'random_real', 'label_bytes', 'random_real_of_equal_bytes', 'random_baselines', 'evaluate_with_baselines']
 
 # %% ../nbs/04_validation.ipynb #60c1d9cb
 import json
 import tempfile
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean
@@ -17,11 +18,12 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
 from .config import EvalConfig, TrainConfig
-from .core import BadInput, can_compile, format_mean_std, sample_std
+from .core import BadInput, can_compile, format_mean_std, md_table, sample_std
 from .data.images import ImageSet, Splits, random_index_per_class
 from .runs.distilled_set import DistilledSet, encode_png
 from .students.epoch_augment import EpochAugConfig, EpochView
@@ -40,21 +42,21 @@ from .teachers.training import fit, new_model
 def soft_loss(
     temperature: float,  # Divides the student's logits; the labels were made with it
 ):  # A function `(logits, probabilities) -> scalar`
-    "The Kullback-Leibler divergence from the labels (Hinton et al. 2015), times the squared temperature"
+    "Return a loss: the divergence from the labels times the squared temperature (Hinton et al. 2015)"
 
     def loss(logits, target):
-        ours = F.log_softmax(logits.float() / temperature, dim=1)
-        return F.kl_div(ours, target, reduction="batchmean") * temperature**2
+        student = F.log_softmax(logits.float() / temperature, dim=1)
+        return F.kl_div(student, target, reduction="batchmean") * temperature**2
 
     return loss
 
 # %% ../nbs/04_validation.ipynb #05e43bef
 def new_student(
     name: str,  # A name `build_model` knows
-    data: ImageSet,
+    data: ImageSet,  # Gives channels, classes and size
     seed: int,  # Of the initial weights
 ) -> nn.Module:  # On the data's device
-    "A network for `data`; raises `BadInput` if it cannot take the size of the images"
+    "Return a network for `data`; raises `BadInput` if it cannot take the size of the images"
     try:
         model = new_model(name, data, seed)
         for head in ("aux1", "aux2", "AuxLogits", "aux_logits"):
@@ -70,33 +72,31 @@ def new_student(
 
 # %% ../nbs/04_validation.ipynb #36af2b50
 class StudentScores(NamedTuple):
-    "What one student reached"
+    "Scores of one student"
 
     curve: list[float]  # Test accuracy (0..1) at about ten moments, the last one at the end
     f1: float  # Macro F1 at the end, 0..1
 
 
-EVAL_BATCH = (
-    100  # Images in one pass without gradients; five times as many leave a CPU's cache and take half as long again
-)
+EVAL_BATCH = 100  # Images in a pass without gradients; 500 leave a CPU's cache and take half as long again
 
 
 @torch.no_grad()
 def predict_classes(
     model: nn.Module,
     data: ImageSet,  # On the device where the model is
-    training: TrainConfig | None = None,  # Whose precision and compilation to share; single precision when None
+    cfg: TrainConfig | None = None,  # Whose precision and compilation to share; single precision when None
 ) -> Tensor:  # `[N]` class with the highest logit
-    "The model's answers in evaluation mode; leaves the model in the mode it was in"
-    mode, half = model.training, bool(training) and training.precision == "bf16"
+    "Predict in evaluation mode; leaves the model in the mode it was in"
+    mode, bf16 = model.training, bool(cfg) and cfg.precision == "bf16"
     model.eval()
-    look = torch.compile(model, dynamic=False) if training and training.compile and can_compile() else model
-    with torch.autocast(data.device.type, torch.bfloat16, enabled=half):
-        answers = torch.cat([look(data.normalize(x)).argmax(1) for _, x, _ in data.batches(EVAL_BATCH)])
+    forward = torch.compile(model, dynamic=False) if cfg and cfg.compile and can_compile() else model
+    with torch.autocast(data.device.type, torch.bfloat16, enabled=bf16):
+        batches = [forward(data.normalize(x)).argmax(1) for _, x, _ in data.batches(EVAL_BATCH)]
     model.train(mode)
-    return answers
+    return torch.cat(batches)
 
-
+# %% ../nbs/04_validation.ipynb #332ced66
 def train_student(
     distilled: DistilledSet,
     labels: OnlineLabels | StoredLabels | None,  # None for class labels
@@ -104,27 +104,26 @@ def train_student(
     cfg: EvalConfig,
     seed: int,  # Of weights, order and, with class labels, augmentation
 ) -> StudentScores:
-    "Train one student on a distilled set and score it on real images"
-    see = labels.see if labels else EpochView(distilled, EpochAugConfig.of(cfg, seed))
+    "Train one student on a distilled set and return its scores on real images"
+    view = labels.view if labels else EpochView(distilled, EpochAugConfig.from_eval(cfg, seed))
+    model, predictions = new_student(cfg.student, distilled, seed), []
     every = max(1, round(cfg.training.epochs / 10))
-    answers = []
 
-    def prepare(epoch, idx):
+    def get_batch(epoch, idx):
         epoch = epoch % labels.epochs if labels else epoch
-        x, shares = see(epoch, idx)
+        x, shares = view(epoch, idx)
         return x, labels(epoch)[idx] if labels else shares
 
-    def watch(epoch, loss):
+    def evaluate(epoch, loss):
         if epoch % every == 0 or epoch == cfg.training.epochs:
-            answers.append(predict_classes(model, test, cfg.training))
+            predictions.append(predict_classes(model, test, cfg.training))
 
-    model = new_student(cfg.student, distilled, seed)
     loss = soft_loss(cfg.temperature) if labels else F.cross_entropy
-    fit(model, distilled, cfg.training, seed, prepare, loss, watch, desc=f"student {seed}")
-    curve = [(a == test.labels).float().mean().item() for a in answers]
-    return StudentScores(curve, float(f1_score(test.labels.cpu(), answers[-1].cpu(), average="macro")))
+    fit(model, distilled, cfg.training, seed, get_batch, loss, evaluate, desc=f"student {seed}")
+    curve = [(p == test.labels).float().mean().item() for p in predictions]
+    return StudentScores(curve, float(f1_score(test.labels.cpu(), predictions[-1].cpu(), average="macro")))
 
-# %% ../nbs/04_validation.ipynb #c6775db0
+# %% ../nbs/04_validation.ipynb #8297ba53
 @dataclass(frozen=True)
 class Result:
     "Scores of one set under one protocol"
@@ -135,81 +134,64 @@ class Result:
     best: list[float]  # Percent, best of about ten moments
     f1: list[float]  # Macro F1 at the end, percent
     images: int
-    bytes: int  # Of the images as PNG and of soft labels; of the teachers' weights where these make the labels online
+    bytes: int  # Images as PNG, and soft labels; the teachers' weights where these make the labels online
     seconds: float  # To make the set
     protocol: dict  # All that the scores depend on
 
     @property
     def mean(self) -> float:
+        "Return the mean accuracy, percent"
         return mean(self.accuracy)
 
     @property
     def std(self) -> float:
+        "Return the sample standard deviation of the accuracy, percent"
         return sample_std(self.accuracy)
 
-    @property
-    def protocol_text(self) -> str:  # The protocol in a sentence
-        p, t = self.protocol, self.protocol["training"]
-        return (
-            f"{p['students']} student{'s' * (p['students'] > 1)} {p['student']}, {t['epochs']:g} epochs of batches of {t['batch_size']} with {t['optimizer']} "
-            f"at {t['lr']:g}, augmentation {p['augmentation']}, labels {p.get('soft_labels', 'hard')}; accuracy at the end on "
-            f"{p['test_images']} images of {p['test']}"
-        )
-
-    def _repr_markdown_(self):
-        return f"{result_table([self])}\n\n{self.protocol_text}"
+# %% ../nbs/04_validation.ipynb #f6db160b
+@patch(as_prop=True)
+def protocol_text(self: Result) -> str:
+    "Return the protocol as a sentence"
+    p, t = self.protocol, self.protocol["training"]
+    students = f"{p['students']} student{'s' * (p['students'] > 1)} {p['student']}"
+    training = f"{t['epochs']:g} epochs of batches of {t['batch_size']} with {t['optimizer']} at {t['lr']:g}"
+    labels = f"augmentation {p['augmentation']}, labels {p.get('soft_labels', 'hard')}"
+    return f"{students}, {training}, {labels}; accuracy at the end on {p['test_images']} images of {p['test']}"
 
 
 def result_table(
     results: list[Result],
 ) -> str:
-    "The results as a Markdown table"
+    "Return the results as a Markdown table"
     head = ["method", "labels", "accuracy (%)", "best (%)", "macro F1 (%)", "images", "bytes", "seconds"]
-    rows = [[r.method, describe_label_kind(r.labels), format_mean_std(r.accuracy), *_numbers(r)] for r in results]
-    wide = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [head, ["-" * w for w in wide], *rows]
-    return "\n".join("| " + " | ".join(v.ljust(w) for v, w in zip(line, wide, strict=True)) + " |" for line in lines)
+    scores = lambda r: [format_mean_std(r.accuracy), f"{mean(r.best):.1f}", f"{mean(r.f1):.1f}"]
+    cost = lambda r: [r.images, f"{r.bytes:,}", f"{r.seconds:.1f}"]
+    return md_table([head, *([r.method, describe_label_kind(r.labels), *scores(r), *cost(r)] for r in results)])
 
 
-def _numbers(r):
-    return [f"{mean(r.best):.1f}", f"{mean(r.f1):.1f}", f"{r.images}", f"{r.bytes:,}", f"{r.seconds:.1f}"]
+@patch
+def _repr_markdown_(self: Result):
+    return f"{result_table([self])}\n\n{self.protocol_text}"
 
-# %% ../nbs/04_validation.ipynb #8297ba53
-def validate(
-    distilled: DistilledSet | list[DistilledSet],  # One set, or one for each seed
-    pool: Pool | None,  # Gives soft labels; None for class labels
-    data: Splits,  # Its test part is scored
-    cfg: EvalConfig,
-    method: str = "distilled",  # Name of the row
-    seconds: float = 0.0,  # Spent on making the set
-    folder: Path | None = None,  # For stored labels of one set; a passing one when None
-) -> Result:
-    "Train students on a distilled set and score them on the real test part; raises `BadInput` if the set or the student does not fit"
-    sets = distilled if isinstance(distilled, list) else [distilled] * cfg.n_students
-    with tempfile.TemporaryDirectory() as passing:
-        made = {
-            s: make_labels(s, pool, data, cfg, folder or Path(passing) / f"{i}")
-            for i, s in enumerate(dict.fromkeys(sets))
-        }
-        scores = [train_student(s, made[s], data.test, cfg, seed) for seed, s in enumerate(sets)]
-    soft = made[sets[0]]
-    protocol = {"test": data.test.name, "test_images": len(data.test), "students": len(sets), "set": sets[0].provenance}
-    if soft:
-        protocol |= {"pool": pool.kind, "stages": [t.stage for t in pool.teachers], "soft_labels": soft.description}
-    percent = lambda values: [round(100 * v, 2) for v in values]
-    return Result(
-        method,
-        cfg.labels,
-        percent(s.curve[-1] for s in scores),
-        percent(max(s.curve) for s in scores),
-        percent(s.f1 for s in scores),
-        len(sets[0]),
-        round(mean(s.n_bytes for s in made)) + (soft.bytes if soft else 0),
-        round(seconds, 1),
-        json.loads(json.dumps({**protocol, **asdict(cfg)})),
-    )
+# %% ../nbs/04_validation.ipynb #59fede02
+def check_distilled(
+    distilled: DistilledSet,
+    test: ImageSet,
+):
+    "Raise `BadInput` unless the set has the test part's classes and image size, and as many images of each class"
+    name, folders = distilled.name, [[c.folder for c in s.classes] for s in (distilled, test)]
+    if folders[0] != folders[1]:
+        raise BadInput(f"{name} has other classes than {test.name}; the folders must have the same names")
+    if (distilled.channels, distilled.size) != (test.channels, test.size):
+        sizes = f"images of {distilled.size} pixels, but {test.name} of {test.size}"
+        raise BadInput(f"{name} has {sizes}; make them equal")
+    counts = distilled.counts.tolist()
+    low, high = min(counts), max(counts)
+    if low < high:
+        few, many = (distilled.classes[counts.index(n)].name for n in (low, high))
+        raise BadInput(f"{name} has {low} images of {few} and {high} of {many}; give every class as many")
 
-
+# %% ../nbs/04_validation.ipynb #549fa9f6
 def make_labels(
     distilled: DistilledSet,
     pool: Pool | None,
@@ -217,61 +199,83 @@ def make_labels(
     cfg: EvalConfig,
     folder: Path,  # For stored labels
 ) -> OnlineLabels | StoredLabels | None:  # None for class labels
-    "The labels that a protocol asks for; raises `BadInput` if the set does not fit the data or the pool"
+    "Return the labels of a protocol; raises `BadInput` if the set does not fit the data or the pool"
     check_distilled(distilled, data.test)
     if not cfg.is_soft:
         return None
     if pool is None:
         raise BadInput(f"{cfg.labels} labels come from a pool; name one, or use hard labels")
-    online = OnlineLabels(EpochView(distilled, EpochAugConfig.of(cfg, seed=0)), pool, cfg)
+    online = OnlineLabels(EpochView(distilled, EpochAugConfig.from_eval(cfg, seed=0)), pool, cfg)
     return online if cfg.labels == "online" else store_labels(online, folder)
 
-
-def check_distilled(
-    distilled: DistilledSet,
-    test: ImageSet,
-):
-    "Raise `BadInput` unless the set has images of the test part's size and of all its classes, as many of each"
-    if [c.folder for c in distilled.classes] != [c.folder for c in test.classes]:
-        raise BadInput(f"{distilled.name} has other classes than {test.name}; the folders must have the same names")
-    if (distilled.channels, distilled.size) != (test.channels, test.size):
-        raise BadInput(
-            f"{distilled.name} has images of {distilled.size} pixels, but {test.name} of {test.size}; make them equal"
-        )
-    counts = distilled.counts.tolist()
-    if len(set(counts)) > 1:
-        few, many = (distilled.classes[counts.index(f(counts))].name for f in (min, max))
-        raise BadInput(
-            f"{distilled.name} has {min(counts)} images of {few} and {max(counts)} of {many}; give every class as many"
-        )
-
 # %% ../nbs/04_validation.ipynb #9c56cf68
+def validate(
+    distilled: DistilledSet | list[DistilledSet],  # One set, or one for each seed
+    pool: Pool | None,  # Gives soft labels; None for class labels
+    data: Splits,  # Its test part is scored
+    cfg: EvalConfig,
+    method: str = "distilled",  # Name of the row
+    seconds: float = 0.0,  # Spent on making the set
+    folder: Path | None = None,  # Keeps stored labels, of several sets in `0`, `1`, ...; a temporary one when None
+) -> Result:
+    "Train students on a distilled set and score them on real images; raises `BadInput` if set or student do not fit"
+    sets = distilled if isinstance(distilled, list) else [distilled] * cfg.n_students
+    with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as home:
+        labels = {}
+        for i, s in enumerate(dict.fromkeys(sets)):
+            place = Path(home) / f"{i}" if isinstance(distilled, list) else Path(home)
+            labels[s] = make_labels(s, pool, data, cfg, place)
+        scores = [train_student(s, labels[s], data.test, cfg, seed) for seed, s in enumerate(sets)]
+    made = labels[sets[0]]
+    size = round(mean(s.n_bytes for s in labels)) + (made.bytes if made else 0)
+    percent = lambda values: [round(100 * v, 2) for v in values]
+    ends, best = percent(s.curve[-1] for s in scores), percent(max(s.curve) for s in scores)
+    protocol = describe_protocol(sets, made, pool, data.test, cfg)
+    row = ends, best, percent(s.f1 for s in scores), len(sets[0]), size, round(seconds, 1), protocol
+    return Result(method, cfg.labels, *row)
+
+# %% ../nbs/04_validation.ipynb #a2ef359b
+def describe_protocol(
+    sets: list[DistilledSet],  # One a student
+    labels: OnlineLabels | StoredLabels | None,  # None for class labels
+    pool: Pool | None,
+    test: ImageSet,
+    cfg: EvalConfig,
+) -> dict:  # JSON values
+    "Return all that a score depends on"
+    protocol = {"test": test.name, "test_images": len(test), "students": len(sets), "set": sets[0].provenance}
+    if labels:
+        stages = [t.stage for t in pool.teachers]
+        protocol |= {"pool": pool.kind, "stages": stages, "soft_labels": labels.description}
+    return json.loads(json.dumps({**protocol, **asdict(cfg)}))
+
+# %% ../nbs/04_validation.ipynb #6cdc3c9c
 def random_real(
     data: ImageSet,  # Training part
     ipc: int,  # Images per class
     seed: int,  # Of the draw
 ) -> DistilledSet:
-    "As many random real images of each class"
+    "Return random real images, as many of each class"
     idx = torch.stack([random_index_per_class(data, i, seed) for i in range(ipc)], dim=1).flatten()
     about = {"source": data.name, "method": "random real images", "seed": seed}
     labels = data.labels[idx.to(data.device)]
     return DistilledSet(f"{data.name}, real", data.take(idx), labels, data.classes, data.mean, data.std, about)
 
-
+# %% ../nbs/04_validation.ipynb #ec00149c
 def label_bytes(
     images: int,
     n_classes: int,
     pool: Pool | None,
     cfg: EvalConfig,
 ) -> int:
-    "What the labels of a set take: nothing, a file, or the teachers' weights"
+    "Return the bytes of a set's labels: none, those of a file, or of the teachers' weights"
     if not cfg.is_soft:
         return 0
     if cfg.labels == "online":
         return sum(v.nbytes for v in pool_state(pool))
     return plan_storage(cfg.labels, int(cfg.training.epochs), images, n_classes).bytes
 
-
+# %% ../nbs/04_validation.ipynb #c004e1ad
 def random_real_of_equal_bytes(
     distilled: DistilledSet,  # Whose bytes are the limit, with its labels
     data: ImageSet,  # Training part
@@ -279,7 +283,7 @@ def random_real_of_equal_bytes(
     cfg: EvalConfig,
     seed: int,  # Of the draw
 ) -> DistilledSet:
-    "As many random real images of each class as take no more bytes, labels included; at least one"
+    "Return as many random real images of each class as take no more bytes, labels included; at least one"
     cost = lambda n: label_bytes(n, data.n_classes, pool, cfg)
     limit, used, ipc = distilled.n_bytes + cost(len(distilled)), 0, 0
     while ipc < data.counts.min():
@@ -289,7 +293,7 @@ def random_real_of_equal_bytes(
         ipc += 1
     return random_real(data, max(1, ipc), seed)
 
-
+# %% ../nbs/04_validation.ipynb #dc7f42ab
 RANDOM_REAL, RANDOM_EQUAL_BYTES = "random real images", "random real images, equal bytes"
 
 
@@ -300,13 +304,14 @@ def random_baselines(
     cfg: EvalConfig,
     seed: int = 0,  # Of the first draw
 ) -> dict[str, list[DistilledSet]]:  # `RANDOM_REAL` and `RANDOM_EQUAL_BYTES`: a set for each student
-    "Random real images of equal count and of equal bytes; the same list twice where the bytes buy no more images"
+    "Draw random real images of equal count and of equal bytes; the same list twice where the bytes buy no more"
     seeds = range(seed, seed + cfg.n_students)
     count = [random_real(data.train, distilled.ipc, s) for s in seeds]
-    same = [random_real_of_equal_bytes(distilled, data.train, pool, cfg, s) for s in seeds]
-    return {RANDOM_REAL: count, RANDOM_EQUAL_BYTES: count if [s.ipc for s in same] == [s.ipc for s in count] else same}
+    equal = [random_real_of_equal_bytes(distilled, data.train, pool, cfg, s) for s in seeds]
+    no_more = [s.ipc for s in equal] == [s.ipc for s in count]
+    return {RANDOM_REAL: count, RANDOM_EQUAL_BYTES: count if no_more else equal}
 
-
+# %% ../nbs/04_validation.ipynb #38d25621
 def evaluate_with_baselines(
     distilled: DistilledSet,
     pool: Pool | None,
@@ -318,8 +323,8 @@ def evaluate_with_baselines(
     "Score a set beside random real images"
     check_distilled(distilled, data.test)
     real = random_baselines(distilled, pool, data, cfg)
-    first = validate(real[RANDOM_REAL], pool, data, cfg, RANDOM_REAL)
-    second = (
-        first if real[RANDOM_EQUAL_BYTES] is real[RANDOM_REAL] else validate(real[RANDOM_EQUAL_BYTES], pool, data, cfg)
-    )
-    return [first, replace(second, method=RANDOM_EQUAL_BYTES), validate(distilled, pool, data, cfg, method, seconds)]
+    count, equal = real[RANDOM_REAL], real[RANDOM_EQUAL_BYTES]
+    first = validate(count, pool, data, cfg, RANDOM_REAL)
+    second = first if equal is count else validate(equal, pool, data, cfg)
+    third = validate(distilled, pool, data, cfg, method, seconds)
+    return [first, replace(second, method=RANDOM_EQUAL_BYTES), third]

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from teddy_nb.runs.distilled_set import png
+from teddy_nb.runs.distilled_set import encode_png
 from teddy_nb.runs.files import write_file, write_json
 from teddy_nb.widgets.browser import ImageBrowser, RunBrowser
 from teddy_nb.widgets.curves import LossCurves, PoolCurve
-from teddy_nb.widgets.figures import FrameSlider, face
+from teddy_nb.widgets.figures import FrameSlider, wrap_html
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -46,7 +46,7 @@ def show(chromium, tmp_path):
 
     def go(viewer):
         file = tmp_path / "page.html"
-        file.write_text(f"<!doctype html><meta charset=utf-8>{face(viewer.html())}")
+        file.write_text(f"<!doctype html><meta charset=utf-8>{wrap_html(viewer.html())}")
         page.goto(file.as_uri())
         return page
 
@@ -63,7 +63,7 @@ def image(c: int, i: int):
     return torch.full((3, 8, 8), 40 * c + i, dtype=torch.uint8)
 
 
-def test_film_follows_the_keys(show):
+def test_frames_follow_the_keys(show):
     page = show(FrameSlider(torch.stack([image(0, i) for i in range(4)]), [0, 10, 20, 40], "cat"))
     assert page.locator("img:visible").get_attribute("alt") == "cat, iteration 0 of 40"
     first = page.locator("img:visible").get_attribute("src")
@@ -78,7 +78,7 @@ def test_film_follows_the_keys(show):
 def test_loss_curves_read_off_by_key_and_by_pointer(show):
     losses = {"total": [8.0, 4.0, 2.0], "BN": [4.0, 2.0, 1.0]}
     page = show(LossCurves({"terms": losses, "by layer": {"conv1": [3.0, 2.0, 1.5]}}))
-    reading = page.locator(".say span:visible")
+    reading = page.locator(".caption span:visible")
     assert reading.inner_text() == "iteration 2: total 2, BN 1"
     page.get_by_role("slider", name="iteration").press("ArrowLeft")
     assert reading.inner_text() == "iteration 1: total 4, BN 2"
@@ -93,10 +93,10 @@ def test_pool_curve_names_the_teachers_in_the_window(show):
     curve = [(1, 0.2), (2, 0.4), (3, 0.6)]
     page = show(PoolCurve(curve, curve))
     page.get_by_role("slider", name="from").press("ArrowRight")
-    assert page.locator(".say").inner_text() == "2 of 3 teachers: stage 2 (40.0 %), 3 (60.0 %)"
+    assert page.locator(".caption").inner_text() == "2 of 3 teachers: stage 2 (40.0 %), 3 (60.0 %)"
     assert page.locator(".stage.out").count() == 1
     page.get_by_role("slider", name="to").press("Home")
-    assert page.locator(".say").inner_text() == "2 of 3 teachers: stage 1 (20.0 %), 2 (40.0 %)"
+    assert page.locator(".caption").inner_text() == "2 of 3 teachers: stage 1 (20.0 %), 2 (40.0 %)"
 
 
 def test_image_browser_filters_and_moves(show):
@@ -104,12 +104,19 @@ def test_image_browser_filters_and_moves(show):
     large, real = page.locator(".pair img").all()
     page.get_by_label("class").press("ArrowDown")
     page.get_by_label("image").press("ArrowRight")
-    assert page.locator(".say").inner_text() == "caterpillar, image 2 of 3. loss 1.1"
+    assert page.locator(".caption").inner_text() == "caterpillar, image 2 of 3. loss 1.1"
     assert large.get_attribute("alt") == "caterpillar, synthesized image 2"
     assert colour(page, large) == 41
     assert colour(page, real) == 51
     page.locator(".thumbs img").nth(2).click()
     assert colour(page, large) == 42
+    thumb = page.get_by_role("button", name="caterpillar, image 1")
+    thumb.press("Enter")
+    assert colour(page, large) == 40
+    assert thumb.get_attribute("aria-pressed") == "true"
+    page.get_by_label("image").press("End")
+    page.get_by_label("filter").fill("no such class")
+    assert page.locator(".caption").inner_text() == "No class name contains 'no such class'."
     page.get_by_label("filter").fill("DOG")
     assert page.get_by_label("class").inner_text().split() == ["dog"]
     assert colour(page, large) == 82
@@ -134,10 +141,10 @@ def test_run_browser_changes_the_run(show, tmp_path):
         write_json(tmp_path / run / "distilled" / "classes.json", [{"folder": n, "name": n} for n in NAMES])
         for c, name in enumerate(NAMES):
             for i in range(ipc):
-                write_file(tmp_path / run / "distilled" / name / f"{i:05d}.png", png(image(c, i)))
+                write_file(tmp_path / run / "distilled" / name / f"{i:05d}.png", encode_png(image(c, i)))
     page = show(RunBrowser(tmp_path))
     page.get_by_label("run").press("ArrowDown")
-    assert page.locator(".say:visible").inner_text() == "cat, image 1 of 2"
+    assert page.locator(".caption:visible").inner_text() == "cat, image 1 of 2"
     page.locator("details:visible", has_text="Recipe").locator("summary").press("Enter")
     assert page.locator("td:visible").all_inner_texts() == ["name", "second", "ipc", "2"]
 
@@ -156,11 +163,11 @@ from teddy_nb.config import get_recipe
 from teddy_nb.matching.feature_stats import witnesses
 from teddy_nb.matching.matching_loss import LOSSES
 from teddy_nb.teachers.training import new_model
-from teddy_nb.widgets.figures import Film
+from teddy_nb.widgets.figures import FrameSlider
 """,
     """
-film = Film(torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 3, 8, 8), [0, 10, 20, 40], "cat")
-film
+frames = FrameSlider(torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 3, 8, 8), [0, 10, 20, 40], "cat")
+frames
 """,
     """
 ImageBrowser(["cat", "dog"], 2, lambda c, i: torch.zeros(3, 8, 8, dtype=torch.uint8))

@@ -195,8 +195,10 @@ def read_set(
     about = read_json(folder / "set.json", "name", "mean", "std", "size", "images", "digest", "provenance")
     try:
         classes = tuple(ClassInfo(**c) for c in read_json(folder / "classes.json"))
-        blank = torch.empty(0, len(about["mean"]), about["size"], about["size"])
-        like = ImageSet(about["name"], blank, torch.empty(0), classes, tuple(about["mean"]), tuple(about["std"]))
+        blank = torch.empty(0, len(about["mean"]), about["size"], about["size"], dtype=torch.uint8)
+        like = ImageSet(
+            about["name"], blank, torch.empty(0, dtype=torch.int64), classes, tuple(about["mean"]), tuple(about["std"])
+        )
         found = replace(read_images(folder, like), name=about["name"], provenance=about["provenance"])
     except (TypeError, RuntimeError) as e:
         raise BadInput(f"{folder / 'set.json'} was altered ({e}); copy the folder again") from e

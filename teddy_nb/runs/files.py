@@ -170,7 +170,9 @@ def write_tensors(
 ):
     "Write named tensors to a safetensors file, with their digest"
     tensors = {k: v.detach().cpu().contiguous() for k, v in sorted(tensors.items())}
-    notes = {"metadata": json.dumps(metadata), "digest": _digest(tensors, metadata)}
+    notes = {
+        "notes": json.dumps({"metadata": metadata, "digest": _digest(tensors, metadata)})
+    }  # One key: their order varies
     write_file(path, save(tensors, metadata=notes))
 
 
@@ -186,8 +188,8 @@ def read_tensors(
     try:
         with safe_open(path, framework="pt") as f:
             tensors = {k: f.get_tensor(k) for k in sorted(f.keys())}
-            notes = f.metadata() or {}
-        whole = "digest" not in notes or notes["digest"] == _digest(tensors, json.loads(notes["metadata"]))
+            notes = json.loads((f.metadata() or {}).get("notes", "{}"))
+        whole = "digest" not in notes or notes["digest"] == _digest(tensors, notes.get("metadata"))
         return tensors if whole else None
     except (FileNotFoundError, SafetensorError, ValueError):
         return None
@@ -198,7 +200,7 @@ def read_metadata(
 ) -> dict:  # JSON values
     "Read the small values kept beside the tensors of a safetensors file"
     with safe_open(path, framework="pt") as f:
-        return json.loads((f.metadata() or {}).get("metadata", "{}"))
+        return json.loads((f.metadata() or {}).get("notes", "{}")).get("metadata", {})
 
 # %% ../../nbs/toolkit/runs/files.ipynb #18faacd0
 def safe_name(

@@ -1,0 +1,100 @@
+"The steps that run thousands of times neither wait for an accelerator nor send it anything: seen on any CPU, from PyTorch's calls alone"
+
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from teddy_nb.bn_matching import Synthesizer
+from teddy_nb.config import get_recipe
+from teddy_nb.data.augment import AffineConfig
+from teddy_nb.data.datasets import load_data
+from teddy_nb.matching.feature_stats import HookedTeachers
+from teddy_nb.matching.matching_loss import Matching
+from teddy_nb.teachers.pool import make_teacher
+from teddy_nb.teachers.training import new_model
+
+WAITS = {Tensor.item, Tensor.tolist, Tensor.cpu, Tensor.numpy, Tensor.nonzero, Tensor.unique, Tensor.bincount,
+         Tensor.__bool__, Tensor.__int__, Tensor.__float__, Tensor.__index__, torch.nonzero, torch.unique, torch.equal}  # fmt: skip
+COPIES = {
+    torch.tensor,
+    torch.as_tensor,
+    torch.from_numpy,
+}  # With a device they copy, and wait, where no dispatch mode sees it
+
+
+def not_a_device_index(index) -> bool:
+    "Whether an index is a mask, which must be counted, or a list, which must be copied"
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(i, list) or isinstance(i, Tensor) and i.dtype == torch.bool for i in parts)
+
+
+class Stalls(TorchFunctionMode):
+    "Collects what would stall, and in which line of the package"
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_function__(self, f, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        indexed = f in (Tensor.__getitem__, Tensor.__setitem__) and not_a_device_index(args[1])
+        counted = f is torch.where and len(args) == 1
+        if f in WAITS or indexed or counted or (f in COPIES and kwargs.get("device") is not None):
+            ours = [t for t in traceback.extract_stack() if "/teddy_nb/" in t.filename]
+            if ours:
+                self.seen.append(f"{f.__name__} in {Path(ours[-1].filename).name}: {ours[-1].line}")
+        return f(*args, **kwargs)
+
+
+def assert_no_stalls(work):
+    with Stalls() as stalls:
+        work()
+    assert not stalls.seen, "\n".join(sorted(set(stalls.seen)))
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_data("digits").train
+
+
+@pytest.fixture(scope="module")
+def teachers(data):
+    arch = "convnet-2-8-batch"
+    return [make_teacher(new_model(arch, data, s), arch, s + 1, 0.5, data) for s in range(2)]
+
+
+FIELDS = [
+    {},
+    {"schedule": "cycle"},
+    {"augment": AffineConfig()},
+    {"augment": "dsa"},
+    {"augment": "dsa", "batch_real": 2},
+    {"classwise_share": 0.5},
+    {"groups_per_batch": 2, "group_size": 2},
+    {"batch_size": 4},
+    {"precision": "bf16"},
+    {"micro_batch": 4},
+]
+
+
+@pytest.mark.parametrize("fields", FIELDS, ids=str)
+def test_a_synthesis_step(data, teachers, fields):
+    cfg = replace(get_recipe("digits_prior").synthesis, iterations=50, n_teachers=2, compile=False, **fields)
+    hooked = HookedTeachers(data, cfg)
+    indices = range(cfg.group_size * cfg.groups_per_batch)
+    groups = [[hooked[t] for t in teachers]] * cfg.groups_per_batch
+    synth = Synthesizer(groups, data, cfg, 0, indices, Matching(cfg))
+    inputs = synth.draw(range(4))
+    for n in range(2):
+        synth.step(n, *inputs[n])
+    assert_no_stalls(lambda: [synth.step(n, *inputs[n]) for n in range(2, 4)])
+
+
+def test_stalls_are_seen(data):
+    with pytest.raises(AssertionError, match="bincount in images.py"):
+        assert_no_stalls(lambda: data.counts)
