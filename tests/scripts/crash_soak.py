@@ -99,7 +99,7 @@ def run(job, folder, at=None, torn=False):
     if pid == 0:
         killer, code, said = Killer(folder, at, torn), 0, ""
         sys.addaudithook(killer)
-        sys.stderr = open(os.devnull, "w")
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
         try:
             JOBS[job](folder)
         except BaseException as e:  # noqa: BLE001
