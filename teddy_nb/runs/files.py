@@ -28,6 +28,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..core import BadInput
+from .sharing import share_work
 
 # %% ../../nbs/toolkit/runs/files.ipynb #ae466110
 def write_file(
@@ -238,12 +239,11 @@ class Run:
         settings = json.loads(json.dumps(settings))
         try:
             remove_partials(self.path)
-            if self.recipe.exists():
-                self.check_settings(settings)
-            elif self.path.exists() and any(self.path.iterdir()):
+            others = [p for p in self.path.glob("[!.]*") if p.suffix != ".partial"]
+            if others and not self.recipe.exists():  # Asked last, for another process may have begun the run meanwhile
                 raise BadInput(f"{self.path} is not empty and holds no run; choose another output folder")
-            else:
-                write_json(self.recipe, {**settings, "environment": environment()})
+            share_work([self.recipe], lambda p: write_json(p, {**settings, "environment": environment()}), wait=0.1)
+            self.check_settings(settings)
         except OSError as e:
             raise BadInput(f"{self.path} cannot be used as a run folder: {e}") from e
 
@@ -280,7 +280,9 @@ def timed(
 @patch
 def seconds(
     self: Run,
-    what: str,  # Kind of work
-) -> float:  # Sum over all sittings
-    "Add up the time spent on `what` so far"
-    return sum(line["seconds"] for line in read_log(self.path / "log.jsonl") if line.get("timed") == what)
+    what: str = "",  # Kind of work; any when empty
+    **fields,  # That the lines must have, such as `method="Teddy"`
+) -> float:  # Sum over all sittings and processes
+    "Add up the time spent so far"
+    lines = [line for line in read_log(self.path / "log.jsonl") if "timed" in line and what in ("", line["timed"])]
+    return sum(line["seconds"] for line in lines if fields.items() <= line.items())
