@@ -42,8 +42,8 @@ def claim_missing(
     wait: float = 1.0,  # Seconds between two looks, when others make all that is missing; 0 to leave these to them
 ) -> Iterator[Path]:  # Each is claimed until the next one is asked for
     "Yield every file that is not whole, to be made; end when all are whole, whoever made them"
-    missing = list(paths)
-    with tqdm(total=len(missing), desc=what, leave=False, disable=len(missing) < 2) as bar:
+    missing, hidden = list(paths), {"disable": True} if len(paths) < 2 else {}
+    with tqdm(total=len(missing), desc=what, leave=False, **hidden) as bar:
         while missing := [p for p in missing if not whole(p)]:
             bar.update(bar.total - len(missing) - bar.n)
             claimed = 0
