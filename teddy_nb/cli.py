@@ -160,6 +160,7 @@ def teddy_distill(
         print(__import__("teddy_nb").__version__)
         return
     with one_line_errors("teddy_distill"):
+        from teddy_nb.core import dist_state
         from teddy_nb.pipeline import distill_dataset
 
         given = read_pool(pool)
@@ -171,7 +172,8 @@ def teddy_distill(
         run, results = distill_dataset(
             data, chosen, ipc, out, given, read_weights(weights, chosen, data), force, not no_compare
         )
-        print_comparison(run, results)
+        if dist_state().is_main_process:
+            print_comparison(run, results)
 
 # %% ../nbs/toolkit/cli.ipynb #383c07f5
 def read_data(dataset: str, root: str, size: int, download: bool):
@@ -345,9 +347,12 @@ def teddy_validate(
 ):
     "Score a distilled set beside random real images of equal count and of equal bytes"
     with one_line_errors("teddy_validate"):
+        from teddy_nb.core import dist_state
         from teddy_nb.pipeline import score_folder
         from teddy_nb.validation import result_table
 
+        if not dist_state().is_main_process:  # Several processes would train the same students
+            return
         cfg = choose_protocol(dataset, protocol, student, bool(pool), labels, epochs, students)
         check_output(out)
         teachers = read_pool(pool) if pool else None
