@@ -139,7 +139,7 @@ def set_folder(
     key = content_hash(self.method, self.ipc, self.method_cfg, self.data, teachers, seed)
     return runs / "sets" / f"{self.method}-{self.data.dataset}-{self.ipc}-{key}"
 
-
+# %% ../../nbs/toolkit/runs/experiments.ipynb #f8751f8c
 @patch
 def distill(
     self: Experiment,
@@ -178,7 +178,7 @@ def describe_teachers(
         "converged": percent(pool.converged),
     }
 
-
+# %% ../../nbs/toolkit/runs/experiments.ipynb #9c9d244e
 def run_experiment(
     experiment: Experiment,
     pool: Pool | None,  # That of its recipe; None for a method without teachers
@@ -189,8 +189,7 @@ def run_experiment(
     cfg, pool = experiment.eval_cfg, experiment.select_pool(pool)
     n_sets = cfg.n_students if experiment.method == "random" else experiment.n_sets
     sets = [experiment.distill(pool, splits, seed, runs) for seed in range(n_sets)]
-    start = time.perf_counter()
-    students = [sets[i % n_sets] for i in range(cfg.n_students)]
+    start, students = time.perf_counter(), [sets[i % n_sets] for i in range(cfg.n_students)]
     result = asdict(validate(students, pool if cfg.is_soft else None, splits, cfg))
     seconds = {"set": sum(s.provenance.get("seconds", 0.0) for s in sets)}
     seconds |= {"students": round(time.perf_counter() - start, 1)}
@@ -248,7 +247,7 @@ def is_measured(
         raise BadInput(f"{path} was measured with another {', '.join(changed)}; remove it, or choose another --out")
     return len(stored["accuracy"]) >= experiment.eval_cfg.n_students
 
-
+# %% ../../nbs/toolkit/runs/experiments.ipynb #38d7175d
 def reproduce(
     experiments: Sequence[Experiment],
     root: str | Path,  # Folder of the named datasets
