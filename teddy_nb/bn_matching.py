@@ -12,7 +12,7 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,25 +27,31 @@ from .core import BadInput, can_compile, generator
 from .data.images import ImageSet
 from .data.init import init_images, init_indices
 from .matching.cost import CostEstimate, estimate_cost
-from .matching.feature_stats import HookedTeacher, HookedTeachers, capture_bn_stats, running_stats
+from .matching.feature_stats import HookedTeacher, HookedTeachers, capture_bn_stats, running_stats, stats_key
 from .matching.matching_loss import LOSS_NAMES, Losses, Matching
 from .matching.schedule import AffineAugment, SiameseAugment, losses_by_group, teacher_schedule
 from .runs.distilled_set import DistilledSet
-from .runs.files import read_json, read_tensors, write_json, write_tensors
+from .runs.files import json_digest, read_json, read_tensors, seal, unseal, write_json, write_tensors
 from .runs.sharing import claim_missing, share_work
 from .teachers.pool import Pool, Teacher
 
 # %% ../nbs/03_bn_matching.ipynb #327977c4
+#| code-fold: false
 def stat_loss(
-    stats: dict[str, tuple[Tensor, Tensor]],  # Layer name to (mean, variance) of the synthetic batch
-    targets: dict[str, tuple[Tensor, Tensor]],  # Layer name to (mean, variance) of the data
-    first_bn_multiplier: float = 1.0,  # Of the first layer; 1 as printed, 10 in SRe2L and its copies
+    stats: dict[str, tuple[Tensor, Tensor]],  # Layer to (mean, variance), of the images
+    targets: dict[str, tuple[Tensor, Tensor]],  # Layer to (mean, variance), of the data
+    first_bn_multiplier: float = 1.0,  # Of the first layer; 1 as printed, 10 in SRe2L
 ) -> Tensor:  # Scalar
-    "Sum over layers the L2 norms of the mean and the variance differences (the BN terms of Eq. 12 and 14)"
-    layers = [(stats[n][0] - mean).norm() + (stats[n][1] - var).norm() for n, (mean, var) in targets.items()]
+    "Sum the norms of the mean and variance differences over the layers (Eq. 12 and 14)"
+
+    def distance(n, mean, var):
+        return (stats[n][0] - mean).norm() + (stats[n][1] - var).norm()
+
+    layers = [distance(n, *target) for n, target in targets.items()]
     return first_bn_multiplier * layers[0] + sum(layers[1:])
 
 # %% ../nbs/03_bn_matching.ipynb #56a0487f
+#| code-fold: false
 def teddy_loss(
     teacher: Teacher,  # With BatchNorm
     x: Tensor,  # Normalized images `[N, C, H, W]`
@@ -55,7 +61,8 @@ def teddy_loss(
     "Compute the loss of one teacher, the plain way (one summand of Eq. 14)"
     with capture_bn_stats(teacher.model) as stats:
         logits = teacher.model(x)
-    return F.cross_entropy(logits, y) + bn_weight * stat_loss(stats, running_stats(teacher.model))
+    bn_terms = stat_loss(stats, running_stats(teacher.model))
+    return F.cross_entropy(logits, y) + bn_weight * bn_terms
 
 # %% ../nbs/03_bn_matching.ipynb #12509ede
 class Synthesizer:
@@ -256,9 +263,10 @@ def to_shards(
 def read_shard(
     path: Path | None,
     data: ImageSet,  # That it was made of
+    **identity,  # What it must have been written with
 ) -> dict[str, Tensor] | None:
-    "Read the tensors of a shard; None if it is absent, cut short, altered, or of other classes or sizes"
-    shard = path and read_tensors(path)
+    "Read the tensors of a shard; None if it is absent, cut short, altered, of other classes or sizes, or of another run"
+    shard = path and read_tensors(path, **identity)
     shape = (data.n_classes, data.channels, data.size, data.size)
     return shard if shard and "images" in shard and shard["images"].shape == shape else None
 
@@ -299,6 +307,7 @@ def resolve_compile(
     ipc: int,
     hooked: HookedTeachers,
     folder: Path,  # Keeps the decision
+    run: str,  # From `synthesis_key`
     log: Callable | None = None,  # Called with the seconds it took
 ) -> bool:
     "Decide whether to compile: as the configuration says; `auto` compares the estimates, once for each folder"
@@ -309,11 +318,14 @@ def resolve_compile(
 
     def decide(path):
         pays_off = estimate_synthesis_cost(pool.teachers, data, cfg, ipc, hooked=hooked).compiled
-        write_json(path, {"compiled": pays_off})
+        write_json(path, seal({"compiled": pays_off, "run": run}))
 
     path = folder / "engine.json"
     share_work([path], decide, log=log, what="choice of compilation")
-    return read_json(path, "compiled")["compiled"]
+    found = unseal(read_json(path, "compiled", "digest"), path)
+    if found["run"] != run:
+        raise BadInput(f"{path} belongs to another run; remove {folder}, or choose another")
+    return found["compiled"]
 
 # %% ../nbs/03_bn_matching.ipynb #b5606271
 def check_synthesis_inputs(
@@ -347,10 +359,11 @@ def synthesize(
     "Distil `data` into `ipc` images per class with the teachers of `pool`; processes with the same `folder` share the work"
     check_synthesis_inputs(pool, data, cfg, ipc)
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as home:
-        shards, draw = Shards(Path(home), data, cfg, ipc), partial(pool.draw, cfg.n_teachers, seed)
+        run = synthesis_key(pool, data, cfg, seed)
+        shards, draw = Shards(Path(home), data, cfg, ipc, run), partial(pool.draw, cfg.n_teachers, seed)
         hooked = HookedTeachers(data, cfg, stats_dir or Path(home) / "statistics")
         hooked.store([t for i in shards.missing() for t in draw(i)], log)
-        compile = resolve_compile(pool, data, cfg, ipc, hooked, Path(home), log)
+        compile = resolve_compile(pool, data, cfg, ipc, hooked, Path(home), run, log)
         with closing(claim_missing(shards.blocks, shards.has_block, log, "synthesis")) as missing:
             for path in missing:
                 indices = shards.indices(path)
@@ -365,8 +378,9 @@ def synthesize(
 class Shards:
     "The shards of a run, and the pixels of those that are whole"
 
-    def __init__(self, folder: Path, data: ImageSet, cfg: SynthesisConfig, ipc: int):
-        self.folder, self.data, self.ipc, self.size = folder, data, ipc, cfg.groups_per_batch * cfg.group_size
+    def __init__(self, folder: Path, data: ImageSet, cfg: SynthesisConfig, ipc: int, run: str):
+        self.folder, self.data, self.ipc, self.run = folder, data, ipc, run
+        self.size = cfg.groups_per_batch * cfg.group_size
         self.pixels = torch.empty(data.n_classes, ipc, data.channels, data.size, data.size, dtype=torch.uint8)
         self.blocks, self.read = [self.path(i) for i in range(0, ipc, self.size)], set()
 
@@ -379,7 +393,7 @@ class Shards:
 
     def has(self, i):
         "Return whether shard `i` is whole; its pixels are kept when it is first seen"
-        if i not in self.read and (shard := read_shard(self.path(i), self.data)):
+        if i not in self.read and (shard := read_shard(self.path(i), self.data, run=self.run, index=i)):
             self.pixels[:, i] = self.data.denormalize(shard["images"])
             self.read.add(i)
         return i in self.read
@@ -395,10 +409,15 @@ class Shards:
         "Write and log the shards that are missing"
         for i, tensors, metadata in made:
             if not self.has(i):
-                write_tensors(self.path(i), tensors, **metadata)
+                write_tensors(self.path(i), tensors, **metadata, run=self.run, index=i)
                 if log:
                     last = dict(zip(LOSS_NAMES, tensors["losses"][-1].tolist(), strict=True))
                     log(image=i, teachers=metadata["teachers"], **last)
+
+
+def synthesis_key(pool, data, cfg, seed):
+    "Name all that the images of a synthesis depend on"
+    return json_digest([[stats_key(t.model, data) for t in pool.teachers], asdict(cfg), seed])
 
 
 @contextmanager

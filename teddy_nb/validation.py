@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['EVAL_BATCH', 'RANDOM_REAL', 'RANDOM_EQUAL_BYTES', 'soft_loss', 'new_student', 'StudentScores', 'predict_classes',
-           'train_student', 'Result', 'result_table', 'check_distilled', 'make_labels', 'check_labels', 'label_bytes',
-           'describe_labels', 'score_key', 'read_scores', 'validate', 'to_result', 'describe_protocol', 'random_real',
-           'random_real_of_equal_bytes', 'random_baselines', 'evaluate_with_baselines']
+           'train_student', 'Result', 'result_table', 'check_distilled', 'make_labels', 'check_set_and_pool',
+           'label_bytes', 'describe_labels', 'score_key', 'read_scores', 'validate', 'to_result', 'describe_protocol',
+           'random_real', 'random_real_of_equal_bytes', 'random_baselines', 'evaluate_with_baselines']
 
 # %% ../nbs/04_validation.ipynb #60c1d9cb
 import hashlib
@@ -29,7 +29,7 @@ from .config import EvalConfig, TrainConfig
 from .core import BadInput, can_compile, format_mean_std, md_table, sample_std
 from .data.images import ImageSet, Splits, random_index_per_class
 from .runs.distilled_set import DistilledSet, encode_png
-from .runs.files import read_json, tensor_digest, write_json
+from .runs.files import read_json, seal, tensor_digest, unseal, write_json
 from .runs.sharing import claim_missing
 from .students.epoch_augment import EpochAugConfig, EpochView
 from teddy_nb.students.soft_labels import (
@@ -44,10 +44,11 @@ from .teachers.pool import Pool
 from .teachers.training import fit, new_model
 
 # %% ../nbs/04_validation.ipynb #99d48a74
+#| code-fold: false
 def soft_loss(
     temperature: float,  # Divides the student's logits; the labels were made with it
 ):  # A function `(logits, probabilities) -> scalar`
-    "Return a loss: the divergence from the labels times the squared temperature (Hinton et al. 2015)"
+    "Return a loss: divergence from the labels times the squared temperature"
 
     def loss(logits, target):
         student = F.log_softmax(logits.float() / temperature, dim=1)
@@ -206,14 +207,14 @@ def make_labels(
     log: Callable | None = None,  # Called with the seconds of each epoch
 ) -> OnlineLabels | StoredLabels | None:  # None for class labels
     "Return the labels of a protocol; raises `BadInput` if the set does not fit the data or the pool"
-    check_labels(distilled, pool, data.test, cfg)
+    check_set_and_pool(distilled, pool, data.test, cfg)
     if not cfg.is_soft:
         return None
     online = OnlineLabels(EpochView(distilled, EpochAugConfig.from_eval(cfg, seed=0)), pool, cfg)
     return online if cfg.labels == "online" else store_labels(online, folder, log)
 
 
-def check_labels(
+def check_set_and_pool(
     distilled: DistilledSet,
     pool: Pool | None,
     test: ImageSet,
@@ -270,7 +271,9 @@ def read_scores(
     key: str,  # From `score_key`
 ) -> StudentScores | None:  # None if they are absent or another set's
     "Read the scores of a student"
-    found = read_json(path, "key", *StudentScores._fields) if path.exists() else {"key": None}
+    if not path.exists():
+        return None
+    found = unseal(read_json(path, "key", *StudentScores._fields, "digest"), path)
     return StudentScores(*(found[k] for k in StudentScores._fields)) if found["key"] == key else None
 
 # %% ../nbs/04_validation.ipynb #9c56cf68
@@ -290,7 +293,7 @@ def validate(
     own_sets, made = isinstance(distilled, list), {}
     sets = distilled if own_sets else [distilled] * cfg.n_students
     for s in dict.fromkeys(sets):
-        check_labels(s, pool, data.test, cfg)
+        check_set_and_pool(s, pool, data.test, cfg)
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as home:
         keys = {s: score_key(s, pool, data.test, cfg) for s in dict.fromkeys(sets)}
         places = {s: Path(home) / f"{i}" if own_sets else Path(home) for i, s in enumerate(keys)}
@@ -305,7 +308,7 @@ def validate(
                 if s not in made:
                     made[s] = make_labels(s, pool, data, cfg, places[s], log)
                 student = train_student(s, made[s], data.test, cfg, seed)
-                write_json(path, {"key": keys[s], **student._asdict()})
+                write_json(path, seal({"key": keys[s], **student._asdict()}))
         found = [read(path) for path in seeds]
     return None if None in found else to_result(found, sets, pool, data, cfg, method, seconds)
 

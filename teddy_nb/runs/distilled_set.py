@@ -24,7 +24,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 
 from ..core import BadInput
 from ..data.images import ClassInfo, ImageSet
-from .files import read_json, safe_name, tensor_digest, write_file, write_json
+from .files import read_json, remove_partials, safe_name, tensor_digest, write_file, write_json
 from .sharing import share_work
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #e9a3e94d
@@ -94,6 +94,7 @@ def write(
     folder: Path,  # Replaced
 ):
     "Write the folder whole or not at all"
+    remove_partials(folder.parent)
     partial = folder.with_name(f"{folder.name}.{os.uname().nodename}-{os.getpid()}.partial")
     counts = [0] * self.n_classes
     for png, y in zip(self.pngs, self.labels.tolist(), strict=True):

@@ -29,7 +29,7 @@ from ..config import EvalConfig
 from ..core import BadInput
 from ..data.augment import AffineConfig
 from ..runs.distilled_set import DistilledSet, read_set
-from ..runs.files import require_space, write_file, write_json
+from ..runs.files import json_digest, read_json, require_space, write_file, write_json
 from ..runs.sharing import claim_missing, share_work
 from .epoch_augment import EpochAugConfig, EpochView
 from ..teachers.pool import Pool
@@ -216,7 +216,7 @@ INDEX_KEYS |= {"images_sha256", "pool_sha256", "epoch_sha256"}
 def index_digest(index: dict) -> str:
     "Return the SHA-256 of an index without its own checksum"
     rest = {k: v for k, v in index.items() if k != "index_sha256"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    return json_digest(rest)
 
 
 def write_index(
@@ -234,8 +234,8 @@ def read_index(
     path, labels = Path(folder) / "index.json", Path(folder) / "labels.bin"
     mend = f"copy it again, or remove {folder}"
     try:
-        index, size = json.loads(path.read_text(encoding="utf-8")), labels.stat().st_size
-    except (OSError, ValueError) as e:
+        index, size = read_json(path), labels.stat().st_size
+    except (OSError, BadInput) as e:
         raise BadInput(f"{folder} holds no labels that can be read ({e}); remove it or name another folder") from e
     lost = INDEX_KEYS - index.keys() if isinstance(index, dict) else INDEX_KEYS
     if lost:
@@ -370,7 +370,9 @@ def store_labels(
     "Write the labels of all epochs; raises `BadInput` if `folder` holds labels of something else or has no room"
     folder, index = Path(folder), label_index(online)
     begin_labels(folder, index)
-    check_identity(folder, index)
+    stored = StoredLabels(online.view, folder, check_identity(folder, index))
+    for epoch in range(count_joined(folder)):
+        stored.read_records(epoch)
     paths = {epoch_path(folder, epoch): epoch for epoch in range(index["epochs"])}
     size = index["bytes"] // index["epochs"]
     whole = lambda p: p.exists() and p.stat().st_size == size or count_joined(folder) > paths[p]
