@@ -139,6 +139,7 @@ class HookedNet(nn.Module):
         model: nn.Module,  # In evaluation mode; left as it is
         precision: str = "fp32",  # or `bf16`, which computes in half precision with channels last
         shifts: tuple[Tensor, ...] | None = None,  # `[C]` for every layer; the running means, or zero, when None
+        layers: bool = True,  # Whether the norm layers report anything
     ):
         super().__init__()
         shared = {} if precision == "bf16" else {id(t): t for t in (*model.parameters(), *model.buffers())}
@@ -146,7 +147,7 @@ class HookedNet(nn.Module):
         if precision == "bf16":
             self.model.to(memory_format=torch.channels_last)
         fuse_pools(self.model)
-        self.layers, self.head = norm_layers(self.model), last_linear(self.model)
+        self.layers, self.head = norm_layers(self.model) if layers else {}, last_linear(self.model)
         self.head.register_forward_pre_hook(_hook_features)
         zero = self.head.weight.new_zeros(())
         for i, m in enumerate(self.layers.values()):
@@ -173,7 +174,8 @@ def forward(
     x = x.contiguous(memory_format=torch.channels_last) if half else x
     with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
         logits = self.model(x)
-    m1, m2 = zip(*(vars(m).pop("stats") for m in self.layers.values()), strict=True)
+    stats = [vars(m).pop("stats") for m in self.layers.values()]
+    m1, m2 = zip(*stats, strict=True) if stats else ((), ())
     return TeacherOutput(logits.to(self.head.weight.dtype), vars(self.head).pop("stats"), m1, m2)
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #087f3ecc
@@ -317,9 +319,12 @@ class HookedTeacher:
         cfg: SynthesisConfig,
         folder: Path | None = None,  # Where computed statistics are kept; nowhere when None
     ):
-        per_class = bool(cfg.classwise_share or cfg.class_mean_weight) and not cfg.batch_real
-        stats = load_or_compute_stats(teacher.model, data, per_class, folder, cfg.precision)
-        self.teacher, self.net = teacher, HookedNet(teacher.model, cfg.precision, stats.mean)
+        stats = TargetStats((), ())
+        if cfg.has_layer_losses:
+            part = cfg.teacher_part
+            per_class = bool(part.classwise_share or part.class_mean_weight) and not cfg.draws_real
+            stats = load_or_compute_stats(teacher.model, data, per_class, folder, cfg.precision)
+        self.teacher, self.net = teacher, HookedNet(teacher.model, cfg.precision, stats.mean, cfg.has_layer_losses)
         class_batches = torch.arange(data.n_classes, device=data.device).split(cfg.batch_size)
         self.targets = [stats.for_classes(self.net, y) for y in class_batches]  # One for each batch of classes
 
