@@ -26,9 +26,9 @@ from .core import BadInput, can_compile, generator
 from .data.images import ImageSet
 from .data.init import init_images, init_indices
 from .matching.cost import CostEstimate, estimate_cost
+from .matching.extractors import Extractors
 from .matching.feature_stats import HookedTeacher, HookedTeachers, capture_bn_stats, running_stats
 from .matching.matching_loss import LOSS_NAMES, Losses, Matching
-from .matching.extractors import Extractors
 from .matching.schedule import losses_by_group, make_augment, teacher_schedule
 from .runs.distilled_set import DistilledSet
 from .runs.files import read_json, read_tensors, write_json, write_tensors
