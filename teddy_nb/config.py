@@ -151,7 +151,7 @@ def check_extractors(self: SynthesisConfig):
             "stored_augmentations stores the extractors' class means; set n_extractors, and augment to dsa_classwise"
         )
 
-
+# %% ../nbs/toolkit/config.ipynb #ae705706
 @patch(as_prop=True)
 def has_layer_losses(self: SynthesisConfig) -> bool:
     "Whether the teachers' layers are compared: always, but for a weight of 0 beside extractors"
@@ -163,7 +163,7 @@ def draws_real(self: SynthesisConfig) -> bool:
     "Whether each step draws real images"
     return self.batch_real > 0 and not self.stored_augmentations
 
-
+# %% ../nbs/toolkit/config.ipynb #ae075f87
 @patch(as_prop=True)
 def teacher_part(self: SynthesisConfig) -> SynthesisConfig:
     "Return what the teachers compute: all, or what the extractors leave"

@@ -35,20 +35,24 @@ class Extractors:
         self.part, self.nets, self.means = cfg.extractor_part, {}, {}
         self.labels = torch.arange(data.n_classes, device=data.device)
 
-    def number(self, n: int) -> int:
-        "Draw the number of the network of step `n`"
-        gen = generator(self.seed, "extractor of step", n)
-        return torch.randint(self.cfg.n_extractors, (), generator=gen).item()
+# %% ../../nbs/toolkit/matching/extractors.ipynb #734b7016
+@patch
+def number(self: Extractors, n: int) -> int:
+    "Draw the number of the network of step `n`"
+    gen = generator(self.seed, "extractor of step", n)
+    return torch.randint(self.cfg.n_extractors, (), generator=gen).item()
 
-    def net(self, j: int) -> HookedNet:
-        "Return network `j`; those with stored class means are kept"
-        if j in self.nets:
-            return self.nets[j]
-        model = new_model(self.arch, self.data, derive_seed(self.seed, "extractor", j)).eval().requires_grad_(False)
-        net = HookedNet(model, self.cfg.precision, layers=False)
-        if self.cfg.stored_augmentations:
-            self.nets[j] = net
-        return net
+
+@patch
+def net(self: Extractors, j: int) -> HookedNet:
+    "Return network `j`; those with stored class means are kept"
+    if j in self.nets:
+        return self.nets[j]
+    model = new_model(self.arch, self.data, derive_seed(self.seed, "extractor", j)).eval().requires_grad_(False)
+    net = HookedNet(model, self.cfg.precision, layers=False)
+    if self.cfg.stored_augmentations:
+        self.nets[j] = net
+    return net
 
 # %% ../../nbs/toolkit/matching/extractors.ipynb #4f6b1fb7
 @patch
@@ -70,7 +74,7 @@ def store(
         rows.append(torch.cat(parts))
     return torch.stack(rows)
 
-
+# %% ../../nbs/toolkit/matching/extractors.ipynb #0fdfdb72
 @patch
 def targets(
     self: Extractors,

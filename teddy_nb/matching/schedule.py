@@ -103,7 +103,7 @@ class ClasswiseOps(NamedTuple):
     ops: list[tuple[str, Tensor]]  # For each class an operation and its numbers `[1, 3]`
     picks: Tensor | None = None  # `[classes]`, their places in the list of stored augmentations, if they come from it
 
-
+# %% ../../nbs/toolkit/matching/schedule.ipynb #0376f911
 class ClasswiseSiameseAugment:
     "One operation of DSA a class and step, with the same numbers for its images, synthetic and real (as DM has it)"
 
@@ -130,7 +130,7 @@ class ClasswiseSiameseAugment:
 
     on_real = __call__
 
-
+# %% ../../nbs/toolkit/matching/schedule.ipynb #93d3ec4b
 def make_augment(data: ImageSet, cfg: SynthesisConfig, seed: int, indices: range):
     "Return the augmentation that a configuration names"
     kinds = {"dsa": SiameseAugment, "dsa_classwise": ClasswiseSiameseAugment}
