@@ -420,7 +420,7 @@ def teddy_forecast(
 # %% ../nbs/toolkit/cli.ipynb #36f1d754
 @call_parse
 def teddy_reproduce(
-    table: str,  # Which: table1, table2 or table3; table3_instance, scored by InstanceNorm; table1_small, table2_small; ablations
+    table: str,  # Which: table1, table2 or table3; table3_instance, scored by InstanceNorm; table3_search, table3_stages; table1_small, table2_small; ablations
     cells: str = "",  # Its columns, such as cifar10/1,cifar10/10; all if not given
     rows: str = "",  # Its rows, such as random,teddy_real; all if not given
     students: int = 0,  # For each number, where the table's own takes too long; the table's if not given

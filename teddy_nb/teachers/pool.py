@@ -231,6 +231,18 @@ def converged_only(self: Pool) -> Pool:
     "Return the pool of the converged teacher alone (the setting of SRe2L)"
     return replace(self, kind="single", teachers=(self.converged,))
 
+# %% ../../nbs/toolkit/teachers/pool.ipynb #a00eb0cd
+@patch
+def merge(
+    self: Pool,
+    *others: Pool,  # Of the same data
+) -> Pool:  # On this pool's device; without trajectories, whose stages would be ambiguous
+    "Return the teachers of all these pools in one"
+    if not others:
+        return self
+    teachers = tuple(t for pool in (self, *others) for t in pool.teachers)
+    return replace(self, teachers=teachers, trajectory=()).to(self.device)
+
 # %% ../../nbs/toolkit/teachers/pool.ipynb #9439f82c
 @patch
 def _repr_markdown_(self: Pool):
