@@ -23,7 +23,7 @@ from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
 from .config import EvalConfig, TrainConfig
-from .core import BadInput, can_compile, format_mean_std, md_table, sample_std
+from .core import COUNT, BadInput, can_compile, check_value, format_mean_std, md_table, sample_std
 from .data.images import ImageSet, Splits, random_index_per_class
 from .runs.distilled_set import DistilledSet, encode_png
 from .students.epoch_augment import EpochAugConfig, EpochView
@@ -219,6 +219,8 @@ def validate(
     folder: Path | None = None,  # Keeps stored labels, of several sets in `0`, `1`, ...; a temporary one when None
 ) -> Result:
     "Train students on a distilled set and score them on real images; raises `BadInput` if set or student do not fit"
+    if distilled == []:
+        raise BadInput("there is no set to score; give one, or one for each student")
     sets = distilled if isinstance(distilled, list) else [distilled] * cfg.n_students
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as home:
         labels = {}
@@ -256,6 +258,7 @@ def random_real(
     seed: int,  # Of the draw
 ) -> DistilledSet:
     "Return random real images, as many of each class"
+    check_value("ipc", ipc, COUNT)
     idx = torch.stack([random_index_per_class(data, i, seed) for i in range(ipc)], dim=1).flatten()
     about = {"source": data.name, "method": "random real images", "seed": seed}
     labels = data.labels[idx.to(data.device)]

@@ -133,7 +133,6 @@ def unseal(
         raise BadInput(f"{path} was altered after it was written; restore or remove it")
     return rest
 
-
 # %% ../../nbs/toolkit/runs/files.ipynb #2e44fe91
 def append_line(
     path: Path,  # Of a log; made if need be
@@ -181,7 +180,6 @@ def require_space(
         raise BadInput(
             f"{folder} needs {n_bytes:,} bytes, but its disk has {free:,} left; make room or name another folder"
         )
-
 
 # %% ../../nbs/toolkit/runs/files.ipynb #681ba17e
 def sha256(
@@ -243,7 +241,6 @@ def read_metadata(
     with safe_open(path, framework="pt") as f:
         return json.loads((f.metadata() or {}).get("notes", "{}")).get("metadata", {})
 
-
 # %% ../../nbs/toolkit/runs/files.ipynb #18faacd0
 def safe_name(
     name: str,  # From a manifest or a class folder
@@ -286,7 +283,7 @@ class Run:
             elif self.path.exists() and any(self.path.iterdir()):
                 raise BadInput(f"{self.path} is not empty and holds no run; choose another output folder")
             else:
-                write_json(self.recipe, {**settings, "environment": environment()})
+                write_json(self.recipe, seal({**settings, "environment": environment()}))
         except OSError as e:
             raise BadInput(f"{self.path} cannot be used as a run folder: {e}") from e
 
@@ -294,7 +291,7 @@ class Run:
 @patch
 def check_settings(self: Run, settings: dict):
     "Raise `BadInput` unless the run in this folder was begun with `settings`"
-    old = read_json(self.recipe, "environment")
+    old = unseal(read_json(self.recipe, "environment"), self.recipe)
     old.pop("environment")
     if changed := [k for k in {**old, **settings} if old.get(k) != settings.get(k)]:
         raise BadInput(f"{self.path} holds a run with another {', '.join(changed)}; choose another output folder")
