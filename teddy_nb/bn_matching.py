@@ -34,16 +34,22 @@ from .runs.files import json_digest, read_json, read_tensors, seal, unseal, writ
 from .teachers.pool import Pool, Teacher
 
 # %% ../nbs/03_bn_matching.ipynb #327977c4
+#| code-fold: false
 def stat_loss(
-    stats: dict[str, tuple[Tensor, Tensor]],  # Layer name to (mean, variance) of the synthetic batch
-    targets: dict[str, tuple[Tensor, Tensor]],  # Layer name to (mean, variance) of the data
-    first_bn_multiplier: float = 1.0,  # Of the first layer; 1 as printed, 10 in SRe2L and its copies
+    stats: dict[str, tuple[Tensor, Tensor]],  # Layer to (mean, variance), of the images
+    targets: dict[str, tuple[Tensor, Tensor]],  # Layer to (mean, variance), of the data
+    first_bn_multiplier: float = 1.0,  # Of the first layer; 1 as printed, 10 in SRe2L
 ) -> Tensor:  # Scalar
-    "Sum over layers the L2 norms of the mean and the variance differences (the BN terms of Eq. 12 and 14)"
-    layers = [(stats[n][0] - mean).norm() + (stats[n][1] - var).norm() for n, (mean, var) in targets.items()]
+    "Sum the norms of the mean and variance differences over the layers (Eq. 12 and 14)"
+
+    def distance(n, mean, var):
+        return (stats[n][0] - mean).norm() + (stats[n][1] - var).norm()
+
+    layers = [distance(n, *target) for n, target in targets.items()]
     return first_bn_multiplier * layers[0] + sum(layers[1:])
 
 # %% ../nbs/03_bn_matching.ipynb #56a0487f
+#| code-fold: false
 def teddy_loss(
     teacher: Teacher,  # With BatchNorm
     x: Tensor,  # Normalized images `[N, C, H, W]`
@@ -53,7 +59,8 @@ def teddy_loss(
     "Compute the loss of one teacher, the plain way (one summand of Eq. 14)"
     with capture_bn_stats(teacher.model) as stats:
         logits = teacher.model(x)
-    return F.cross_entropy(logits, y) + bn_weight * stat_loss(stats, running_stats(teacher.model))
+    bn_terms = stat_loss(stats, running_stats(teacher.model))
+    return F.cross_entropy(logits, y) + bn_weight * bn_terms
 
 # %% ../nbs/03_bn_matching.ipynb #12509ede
 class Synthesizer:
