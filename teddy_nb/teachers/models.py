@@ -109,6 +109,7 @@ def build_model(
     size: int,  # Image height and width, pixels
 ) -> nn.Module:  # Randomly initialised
     "Build the network called `name`; raises `BadInput` for an unknown name"
+    name = str(name)
     if m := re.fullmatch(r"convnet-(\d{1,9})-(\d{1,9})-(\w+)", name):
         return ConvNet(channels, n_classes, size, int(m[1]), int(m[2]), m[3])
     if m := re.fullmatch(r"(resnet\d+)-small", name):
