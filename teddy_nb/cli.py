@@ -9,10 +9,23 @@ __all__ = ['Terminated', 'one_line_errors', 'error_sentence', 'choose_recipe', '
            'teddy_forecast', 'teddy_reproduce', 'teddy_report']
 
 # %% ../nbs/toolkit/cli.ipynb #c8e12163
+import os
 import signal
 import sys
 from contextlib import contextmanager
 
+# %% ../nbs/toolkit/cli.ipynb #b7d0c001
+def _stop_loading(signum, frame):
+    "End a command while its modules still load"
+    os.write(2, f"{os.path.basename(sys.argv[0])}: stopped; the same command goes on from here\n".encode())
+    os._exit(128 + signum)
+
+
+if os.path.basename(sys.argv[0]).startswith("teddy_"):
+    signal.signal(signal.SIGINT, _stop_loading)
+    signal.signal(signal.SIGTERM, _stop_loading)
+
+# %% ../nbs/toolkit/cli.ipynb #b7d0c002
 from fastcore.script import call_parse, store_true
 
 # %% ../nbs/toolkit/cli.ipynb #a2a0efc1
@@ -29,8 +42,12 @@ def one_line_errors(
     command: str,  # Its name
 ):
     "Turn errors that the user can mend into one line on stderr and exit code 2, and interruptions into exit codes 130 and 143"
-    signal.signal(signal.SIGTERM, _terminate)
     try:
+        import teddy_nb.pipeline  # noqa: F401  # Here, for a signal may end the process at once
+
+        if signal.getsignal(signal.SIGINT) is _stop_loading:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _terminate)
         yield
         sys.stdout.flush()
     except BrokenPipeError:

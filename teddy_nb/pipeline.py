@@ -301,6 +301,8 @@ def read_results(
         rows = [unseal(r, path) for r in read_json(path)]
         if run is not None and any(r["run"] != run for r in rows):
             raise BadInput(f"{path} belongs to another run; restore or remove it")
+        if not rows:
+            raise BadInput(f"{path} holds no results; restore or remove it")
         return [Result(**{k: v for k, v in r.items() if k != "run"}) for r in rows]
     except (AttributeError, KeyError, TypeError) as e:
         raise BadInput(f"{path} does not hold results ({e}); restore or remove it") from e

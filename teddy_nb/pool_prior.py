@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['keep_every_epoch', 'train_trajectory', 'train_pool']
 
-# %% ../nbs/01_pool_prior.ipynb #324a7211
+# %% ../nbs/01_pool_prior.ipynb #181a913e
 import math
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .config import Recipe, TrainConfig
-from .core import BadInput, dist_state
+from .core import POSITIVE, BadInput, check_value, dist_state
 from .data.images import Splits
 from .teachers.pool import Pool, PoolFolder, make_teacher, open_pool
 from .teachers.training import accuracy, fit, new_model
@@ -57,6 +57,7 @@ def train_trajectory(
     stages: tuple[int, ...] = (),  # Epochs of the teachers that the manifest names
 ) -> Pool:  # On the data's device; its trajectory on the CPU
     "Train one network and keep it after every epoch"
+    check_value("epochs", cfg.epochs, POSITIVE)
     settings = {"model": arch, "training": asdict(cfg), "seed": seed, "images": len(data.train)}
     with open_pool(folder, data, **settings) as pool_folder:
         if not pool_folder.is_finished:

@@ -34,6 +34,7 @@ from teddy_nb.runs.files import (
     read_json,
     read_tensors,
     remove_partials,
+    require_folder,
     safe_name,
     seal,
     sha256,
@@ -576,8 +577,7 @@ def check_pool_folder(
 ):
     "Raise `BadInput` if `folder` holds something else than a pool, finished or not"
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"{folder} is a file; choose another output folder")
+    require_folder(folder)
     remove_partials(folder)
     names = {p.name for p in folder.iterdir()} if folder.exists() else set()
     left = {n for n in names if not n.endswith(".partial")} - {"log.jsonl"}
