@@ -88,7 +88,19 @@ local function drop_repeated_signatures(blocks)
   return blocks
 end
 
+-- The cell of class "lead" stands at the head of its page
+local function lead_first(doc)
+  for i, block in ipairs(doc.blocks) do
+    if block.t == "Div" and block.classes:includes("lead") then
+      doc.blocks:remove(i)
+      doc.blocks:insert(1, block)
+      return doc
+    end
+  end
+end
+
 return {
+  { Pandoc = lead_first },
   { Math = number_equation },
   {
     traverse = "topdown",
