@@ -88,10 +88,10 @@ local function drop_repeated_signatures(blocks)
   return blocks
 end
 
--- The cell of class "lead" stands at the head of its page
-local function lead_first(doc)
+-- The cell of class "first" stands at the head of its page
+local function move_first(doc)
   for i, block in ipairs(doc.blocks) do
-    if block.t == "Div" and block.classes:includes("lead") then
+    if block.t == "Div" and block.classes:includes("first") then
       doc.blocks:remove(i)
       doc.blocks:insert(1, block)
       return doc
@@ -100,7 +100,7 @@ local function lead_first(doc)
 end
 
 return {
-  { Pandoc = lead_first },
+  { Pandoc = move_first },
   { Math = number_equation },
   {
     traverse = "topdown",
