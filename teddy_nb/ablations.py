@@ -77,6 +77,7 @@ def shrink(
     return replace(recipe, name=f"{name}_small", model=model, pool=pool, synthesis=synthesis, eval_soft=soft)
 
 # %% ../nbs/05_ablations.ipynb #0b0f6bd9
+#| code-fold: false
 ABLATION_BASE = shrink(
     "cifar10_prior",
     "convnet-3-32-batch",
@@ -135,12 +136,15 @@ def ablation_experiments() -> list[Experiment]:
     return [base, *(replace(base, name=f"ablations/cifar10/{k}", **fields) for k, fields in changes.items())]
 
 # %% ../nbs/05_ablations.ipynb #f726219f
+#| code-fold: false
 @torch.no_grad()
 def diversity(
     images: ImageSet,  # At least two of each class
     teacher: Teacher,  # Gives the features
 ) -> float:
-    "Return the mean feature distance of two images of a class, averaged over the classes"
+    "Return the mean feature distance of two images of a class, averaged over classes"
     device = next(teacher.model.parameters()).device
-    features = HookedNet(teacher.model)(images.normalize(images.images).to(device)).features
-    return torch.stack([F.pdist(features[i.to(device)]).mean() for i in images.class_indices]).mean().item()
+    x = images.normalize(images.images).to(device)
+    features = HookedNet(teacher.model)(x).features
+    spread = [F.pdist(features[i.to(device)]).mean() for i in images.class_indices]
+    return torch.stack(spread).mean().item()

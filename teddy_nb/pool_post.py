@@ -48,22 +48,26 @@ def check_prunable(
             raise BadInput(f"the layer {layer} cannot be pruned; a pool can rebuild {kinds} layers")
 
 # %% ../nbs/02_pool_post.ipynb #32849bdd
+#| code-fold: false
 def prune(
     model: nn.Module,  # Left as it is
     example: Tensor,  # One image `[1, C, H, W]`, on the model's device
     ratio: float,  # Share of the channels that every layer loses, 0..1
     seed: int,  # Of the choice of channels
 ) -> nn.Module:  # A smaller copy, in evaluation mode
-    "Remove a random `ratio` of the channels of every layer but the classifier; raises `BadInput` where DepGraph cannot"
+    "Remove a random `ratio` of every layer's channels; raises `BadInput` if it cannot"
     check_prunable(model)
-    model = copy.deepcopy(model).eval().requires_grad_(True)  # DepGraph follows the gradient's graph
+    # DepGraph follows the gradient's graph
+    model = copy.deepcopy(model).eval().requires_grad_(True)
+    importance = tp.importance.RandomImportance()
     options = {"pruning_ratio": ratio, "ignored_layers": [last_linear(model)]}
     try:
         with seeded(seed, "prune"):
-            tp.pruner.BasePruner(model, example, tp.importance.RandomImportance(), **options).step()
+            tp.pruner.BasePruner(model, example, importance, **options).step()
         model(example)
     except (RuntimeError, ArithmeticError, ValueError) as e:
-        raise BadInput(f"DepGraph cannot prune this {type(model).__name__} ({e}); choose another network") from e
+        name = type(model).__name__
+        raise BadInput(f"DepGraph cannot prune this {name} ({e}); choose another") from e
     return model
 
 # %% ../nbs/02_pool_post.ipynb #6f00a113
@@ -87,17 +91,18 @@ def find_ratio(
     return best
 
 # %% ../nbs/02_pool_post.ipynb #2a4988ca
+#| code-fold: false
 @torch.no_grad()
 def recalibrate_bn(
     model: nn.Module,  # Its running statistics are replaced
     data: ImageSet,  # On the model's device
     images: int = 5000,  # At most so many, chosen at random
 ) -> nn.Module:  # The model, in evaluation mode
-    "Measure the running statistics of every BatchNorm layer on `data`, one layer after the other, without touching weights"
+    "Measure all running statistics on `data`, layer after layer; the weights stay"
     order = torch.randperm(len(data), generator=generator(0, "reestimate"))[:images]
     model.eval()
     for layer in bn_layers(model).values():
-        momentum, layer.momentum = layer.momentum, None  # A plain average over the batches
+        momentum, layer.momentum = layer.momentum, None  # A plain average over batches
         layer.reset_running_stats()
         layer.train()
         for _, x, _ in data.batches(500, order):

@@ -6,6 +6,7 @@
 __all__ = ['keep_every_epoch', 'train_trajectory', 'train_pool']
 
 # %% ../nbs/01_pool_prior.ipynb #324a7211
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -40,6 +41,8 @@ def keep_every_epoch(
 
     checkpoint = pool_folder.path / "checkpoint.safetensors"
     fit(model, data.train, cfg, seed, on_epoch=keep, checkpoint=checkpoint, desc="teacher")
+    if len(pool_folder.entries) < math.ceil(cfg.epochs):
+        raise BadInput(f"{checkpoint} is ahead of the teachers beside it; remove it")
 
 # %% ../nbs/01_pool_prior.ipynb #42a52f52
 def train_trajectory(

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['METHOD_NAMES', 'VARIANTS', 'TABLE3', 'TABLE3_CFG', 'TABLE1', 'CLASS_SHARES', 'TABLE2', 'TABLES', 'row_label',
-           'column_label', 'table_entries', 'method_table', 'footnote', 'table3', 'table1', 'table1_small', 'table2',
-           'table2_small', 'Table', 'report_table', 'report_run', 'report', 'select_experiments']
+           'column_label', 'table_entries', 'table_grid', 'method_table', 'footnote', 'table3', 'table1',
+           'table1_small', 'table2', 'table2_small', 'Table', 'report_table', 'report_run', 'report',
+           'select_experiments']
 
 # %% ../nbs/08_results.ipynb #41f6a8f1
 from collections.abc import Callable, Sequence
@@ -78,29 +79,37 @@ def table_entries(
     return entries
 
 # %% ../nbs/08_results.ipynb #24f7124a
+def table_grid(
+    experiments: Sequence[Experiment],
+    stored: dict[str, dict],  # Results by name
+) -> dict[tuple[str, str], dict[str, tuple[float, str]]]:  # Column and kind to row to value and text
+    "Return the entries of a table; columns without a result are left out if others have one"
+    measured = {column_label(e) for e in experiments if e.name in stored or not stored}
+    grid = {}
+    for e in (e for e in experiments if column_label(e) in measured):
+        for kind, entry in table_entries(e, stored.get(e.name)).items():
+            grid.setdefault((column_label(e), kind), {})[row_label(e)] = entry
+    return grid
+
+# %% ../nbs/08_results.ipynb #bdc1b075
 def method_table(
     experiments: Sequence[Experiment],
     results: Sequence[dict],  # Those that were measured
 ) -> str:
-    "Return methods by columns as a Markdown table, the best of each column bold; columns without a result are left out if others have one"
-    stored, grid = {r["name"]: r for r in results}, {}
-    measured = {column_label(e) for e in experiments if e.name in stored or not stored}
-    for e in experiments:
-        if column_label(e) in measured:
-            for kind, entry in table_entries(e, stored.get(e.name)).items():
-                grid.setdefault((column_label(e), kind), {})[row_label(e)] = entry
-    best = {c: max(v for v, _ in column.values()) for c, column in grid.items()}
+    "Return methods by columns as a Markdown table, the best of each column bold"
+    grid = table_grid(experiments, {r["name"]: r for r in results})
+    best = {c: max(value for value, _ in column.values()) for c, column in grid.items()}
+    known = {row for column in grid.values() for row, (value, _) in column.items() if value}
 
     def text(column, row):
         value, text = grid[column].get(row, (0.0, "–"))
         return f"**{text}**" if value == best[column] > 0 else text
 
-    rows = dict.fromkeys(row for column in grid.values() for row in column)
-    rows = [row for row in rows if any(row in column and column[row][0] for column in grid.values())]
+    rows = dict.fromkeys(row for row in map(row_label, experiments) if row in known)
     head = ["method", *(kind or label for label, kind in grid)]
     return md_table([head, *([row, *(text(c, row) for c in grid)] for row in rows)])
 
-
+# %% ../nbs/08_results.ipynb #02de8227
 def footnote(
     results: Sequence[dict],  # Stored results
 ) -> str:
@@ -273,7 +282,7 @@ def report_table(
     )
     return f"**{table.title}**\n\n{body}"
 
-
+# %% ../nbs/08_results.ipynb #dc2f8132
 def report_run(
     path: Path,  # A `results.json` of a run, under whatever name
 ) -> str:

@@ -20,6 +20,7 @@ from torch.func import functional_call, grad, jacrev
 from .core import seeded
 
 # %% ../nbs/00_theory_taylor.ipynb #1ddf5b5d
+#| code-fold: false
 Params = dict[str, Tensor]
 Loss = Callable[[Params, Tensor, Tensor], Tensor]
 Batch = tuple[Tensor, Tensor]
@@ -57,6 +58,7 @@ def flatten(
     return torch.cat([p.flatten() for p in g.values()])
 
 # %% ../nbs/00_theory_taylor.ipynb #f8375c48
+#| code-fold: false
 def unroll(
     loss: Loss,  # Of parameters, images and targets
     theta: Params,  # The start, theta^(0)
@@ -73,6 +75,7 @@ def unroll(
     return path
 
 # %% ../nbs/00_theory_taylor.ipynb #511288be
+#| code-fold: false
 def bilevel_loss(
     loss: Loss,  # Of parameters, images and targets
     theta: Params,  # One draw of theta^(0)
@@ -87,6 +90,7 @@ def bilevel_loss(
     return loss(end, *real) + u * loss(end, *synthetic)
 
 # %% ../nbs/00_theory_taylor.ipynb #e21beeca
+#| code-fold: false
 def gradient_products(
     loss: Loss,  # Of parameters, images and targets
     path: list[Params],  # Checkpoints of the student, from `unroll`
@@ -123,6 +127,7 @@ def curvature(
     return flatten(grad(slope)(theta)) @ flatten(v)
 
 # %% ../nbs/00_theory_taylor.ipynb #b0dc815f
+#| code-fold: false
 def product_match(
     g_t: Tensor,  # Gradient on the full set, `[P]`
     g_s: Tensor,  # Gradient on the synthetic set, `[P]`
@@ -147,6 +152,7 @@ def unit_match(
     return (g_t / g_t.norm() - g_s / g_s.norm()).square().sum() / 2
 
 # %% ../nbs/00_theory_taylor.ipynb #77e040b1
+#| code-fold: false
 def taylor_gradient(
     loss: Loss,  # Of parameters, images and targets
     theta: Params,  # One draw of theta^(0)
@@ -167,6 +173,7 @@ def taylor_gradient(
     return total + u * torch.autograd.grad(loss(theta, x, y), x)[0]
 
 # %% ../nbs/00_theory_taylor.ipynb #635f6e2e
+#| code-fold: false
 def second_moment(
     features: Tensor,  # `[N, f]`
 ) -> Tensor:  # `[f, f]`
@@ -191,6 +198,7 @@ def last_layer_gradient(
     return second_moment(features) @ weight - class_sums(features, y)
 
 # %% ../nbs/00_theory_taylor.ipynb #9d71d0a0
+#| code-fold: false
 def moment_gaps(
     real: Batch,  # Features `[N_t, f]` and one-hot targets `[N_t, classes]`
     synthetic: Batch,  # Features `[N_s, f]` and one-hot targets `[N_s, classes]`
@@ -220,6 +228,7 @@ def eq8_bound(
     return 2 * (a.square().sum() * spectral2 + b.square().sum()) / w.square().sum()
 
 # %% ../nbs/00_theory_taylor.ipynb #2f877d3a
+#| code-fold: false
 def covariance(
     features: Tensor,  # `[N, f]`
 ) -> Tensor:  # `[f, f]`
@@ -227,6 +236,7 @@ def covariance(
     return second_moment(features - features.mean(0))
 
 # %% ../nbs/00_theory_taylor.ipynb #d356be8e
+#| code-fold: false
 def class_means(
     features: Tensor,  # `[N, f]`
     y: Tensor,  # One-hot targets, `[N, classes]`
@@ -235,6 +245,7 @@ def class_means(
     return features.T @ y / y.sum(0)
 
 # %% ../nbs/00_theory_taylor.ipynb #37f0216e
+#| code-fold: false
 def stage_loss(
     loss: Loss,  # Of parameters, images and targets
     path: list[Params],  # Checkpoints of the student, from `unroll`
@@ -290,6 +301,7 @@ def eq15_lines(
     return [float(v) for v in lines]
 
 # %% ../nbs/00_theory_taylor.ipynb #c7b9c667
+#| code-fold: false
 def optimize_images(
     gradient: Callable[[Tensor, Params], Tensor],  # Of images and theta^(0)
     images: Tensor,  # Start, `[N_s, C, H, W]`
@@ -309,6 +321,7 @@ def optimize_images(
     return images, log
 
 # %% ../nbs/00_theory_taylor.ipynb #36d0c8ef
+#| code-fold: false
 def bilevel_gradient(
     loss: Loss,  # Of parameters, images and targets
     theta: Params,  # One draw of theta^(0)

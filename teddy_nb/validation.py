@@ -39,10 +39,11 @@ from .teachers.pool import Pool
 from .teachers.training import fit, new_model
 
 # %% ../nbs/04_validation.ipynb #99d48a74
+#| code-fold: false
 def soft_loss(
     temperature: float,  # Divides the student's logits; the labels were made with it
 ):  # A function `(logits, probabilities) -> scalar`
-    "Return a loss: the divergence from the labels times the squared temperature (Hinton et al. 2015)"
+    "Return a loss: divergence from the labels times the squared temperature"
 
     def loss(logits, target):
         student = F.log_softmax(logits.float() / temperature, dim=1)

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,19 +20,7 @@ from teddy_nb.widgets.browser import ImageBrowser, RunBrowser
 from teddy_nb.widgets.curves import LossCurves, PoolCurve
 from teddy_nb.widgets.figures import FrameSlider, wrap_html
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium on PATH")
-FLAGS = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update disable-sync"
 NAMES = ["cat", "caterpillar", "dog"]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=[f"--{f}" for f in FLAGS.split()])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -154,14 +141,14 @@ CELLS = [
 from dataclasses import replace
 
 import torch
-from teddy_nb.bn_matching import Matcher
+from teddy_nb.bn_matching import Synthesizer
 from teddy_nb.widgets.browser import ImageBrowser
 from teddy_nb.widgets.curves import LossCurves
 from teddy_nb.data.datasets import load_data
 from teddy_nb.teachers.pool import make_teacher
 from teddy_nb.config import get_recipe
-from teddy_nb.matching.feature_stats import witnesses
-from teddy_nb.matching.matching_loss import LOSSES
+from teddy_nb.matching.feature_stats import HookedTeachers
+from teddy_nb.matching.matching_loss import Matching
 from teddy_nb.teachers.training import new_model
 from teddy_nb.widgets.figures import FrameSlider
 """,
@@ -179,9 +166,10 @@ curves
     """
 data, arch = load_data("digits").train, "convnet-3-32-batch"
 teacher = make_teacher(new_model(arch, data, 0), arch, 1, 0.1, data)
-recipe = replace(get_recipe("digits_prior").synthesis, n_teachers=1)
-Matcher([[teacher]], data, recipe, 0, range(1), witnesses(data, recipe)).run(
-    lambda step, images, losses: curves.add({"losses": dict(zip(LOSSES, losses.tolist()))})
+cfg = replace(get_recipe("digits_prior").synthesis, n_teachers=1)
+group = [HookedTeachers(data, cfg)[teacher]]
+Synthesizer([group], data, cfg, 0, range(1), Matching(cfg)).run(
+    lambda step, images, losses: curves.add({"losses": losses.means()})
 )
 curves.draw()
 """,

@@ -1,30 +1,56 @@
 "Write README.md from nbs/index.ipynb: its text, its figures (into nbs/images) and its tables"
 
 import base64
+import io
 import json
 import re
 from pathlib import Path
+
+import yaml
+from PIL import Image
 
 IMAGES = Path("nbs/images")
 
 
 def figure(cell: dict, png: str, number: int) -> str:
     "Store a figure and refer to it, with the alt text and the caption of its cell"
-    said = dict(re.findall(r"^#\| (fig-\w+): (.*)$", "".join(cell["source"]), re.MULTILINE))
+    options = re.findall(r"^#\| (fig-\w+: .*)$", "".join(cell["source"]), re.MULTILINE)
+    said = yaml.safe_load("\n".join(options))
     IMAGES.mkdir(exist_ok=True)
     path = IMAGES / f"readme-{number}.png"
     path.write_bytes(base64.b64decode(png))
     return f"![{said['fig-alt']}]({path})\n\n*{said['fig-cap']}*"
 
 
+def film(html: str, number: int) -> str:
+    "Store the first and the last frame of a film, enlarged, and refer to them with their alt texts"
+    frames = re.findall(r'src="data:image/png;base64,([^"]+)" alt="([^"]+)"', html)
+    lines = []
+    for when, (png, alt) in zip(("first", "last"), (frames[0], frames[-1]), strict=True):
+        path = IMAGES / f"readme-{number}-{when}.png"
+        picture = Image.open(io.BytesIO(base64.b64decode(png)))
+        picture.resize((4 * picture.width, 4 * picture.height), Image.Resampling.NEAREST).save(path)
+        lines.append(f"![{alt}]({path})")
+    return "\n".join(lines)
+
+
+def output(cell: dict, data: dict, number: int) -> str:
+    "Return one output as Markdown"
+    if "text/html" in data:
+        return film("".join(data["text/html"]), number)
+    if "image/png" in data:
+        return figure(cell, data["image/png"], number)
+    return "".join(data.get("text/markdown", ""))
+
+
 def shown(cell: dict, number: int) -> str:
     "What a reader of the README sees of a cell"
     if cell["cell_type"] == "markdown":
-        return re.sub(r"\]\((?!\w+:)", "](nbs/", "".join(cell["source"]))
-    data = [o.get("data", {}) for o in cell["outputs"]]
-    return "\n\n".join(
-        figure(cell, d["image/png"], number) if "image/png" in d else "".join(d.get("text/markdown", "")) for d in data
-    )
+        text = re.sub(r"\n- \w+: \w+", "", "".join(cell["source"]))  # Options of the page
+        text = re.sub(r'<a class="[^"]*" href="([^"]+)">([^<]+)</a>', r"[\2](\1)", text)
+        text = re.sub(r"</?div[^>]*>\n*", "", text)
+        return re.sub(r"\]\((?!\w+:|#)", "](nbs/", text).strip()
+    return "\n\n".join(output(cell, o.get("data", {}), number) for o in cell["outputs"])
 
 
 def main():

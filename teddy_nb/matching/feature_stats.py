@@ -270,12 +270,12 @@ _KINDS = ("mean", "var", "class_mean", "class_var")
 
 def _write_stats(path, layers, stats):
     rows = {f"{kind}.{n}": v for kind in _KINDS for n, v in zip(layers, getattr(stats, kind), strict=True)}
-    write_tensors(path, {**rows, "features": stats.features})
+    write_tensors(path, {**rows, "features": stats.features}, key=path.stem)
 
 
 def _read_stats(path, layers, data):
     "Return what `_write_stats` wrote; None if the file is absent, damaged or another network's"
-    tensors = read_tensors(path)
+    tensors = read_tensors(path, key=path.stem)
     if not tensors or {*tensors} != {"features", *(f"{kind}.{n}" for kind in _KINDS for n in layers)}:
         return None
     tensors = {k: v.to(data.device) for k, v in tensors.items()}

@@ -102,8 +102,8 @@ def distill_dm(
     bf16 = cfg.precision == "bf16"
     x = init_pixels(data, cfg.init, ipc, seed).requires_grad_()
     optimizer, schedule = pixel_optimizer(x, cfg)
-    network = feature_network(cfg.network, data, 0)
-    network = network.to(memory_format=torch.channels_last) if bf16 else network
+    layout = torch.channels_last if bf16 else torch.contiguous_format
+    network = feature_network(cfg.network, data, 0).to(memory_format=layout)
     features = torch.compile(class_features, dynamic=False) if cfg.compile and can_compile() else class_features
     for n in tqdm(range(cfg.iterations), "distribution matching", leave=False):
         network.load_state_dict(feature_network(cfg.network, data, seed, n).state_dict())
@@ -112,9 +112,8 @@ def distill_dm(
         loss = dm_loss(network, x, x_real, [sample_dsa(1, gen) for _ in data.classes], bf16, features)
         optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
-        schedule.step()
+        optimizer.step(), schedule.step()
         with torch.no_grad():
             x.clamp_(*data.pixel_range())
-    provenance = {"iterations": cfg.iterations, "init": cfg.init, "seed": seed}
-    return DistilledSet.from_pixels(x, data, method="distribution matching", **provenance)
+    provenance = {"method": "distribution matching", "iterations": cfg.iterations, "init": cfg.init, "seed": seed}
+    return DistilledSet.from_pixels(x, data, **provenance)

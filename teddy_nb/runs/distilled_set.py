@@ -24,7 +24,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 
 from ..core import BadInput
 from ..data.images import ClassInfo, ImageSet
-from .files import read_json, safe_name, tensor_digest, write_file, write_json
+from .files import read_json, remove_partials, safe_name, tensor_digest, write_file, write_json
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #e9a3e94d
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,6 +85,7 @@ def save(
     "Write the images as an ImageFolder with `classes.json`, `set.json` and a card"
     if _holds(folder, self):
         return
+    remove_partials(folder.parent)
     partial = folder.with_name(f"{folder.name}.{os.uname().nodename}-{os.getpid()}.partial")
     counts = [0] * self.n_classes
     for png, y in zip(self.pngs, self.labels.tolist(), strict=True):

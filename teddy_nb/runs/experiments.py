@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RESULT_KEYS', 'DataConfig', 'content_hash', 'pool_for', 'Experiment', 'describe_teachers', 'run_experiment',
-           'changed_settings', 'is_measured', 'reproduce', 'soft_label_column', 'protocol_text', 'full_data_text',
-           'comparison_table', 'read_experiments']
+           'changed_settings', 'read_result', 'is_measured', 'reproduce', 'soft_label_column', 'protocol_text',
+           'full_data_text', 'comparison_table', 'read_experiments']
 
 # %% ../../nbs/toolkit/runs/experiments.ipynb #e111fd2e
 import json
@@ -27,7 +27,7 @@ from ..methods.bilevel import distill_bilevel
 from ..methods.dm import distill_dm
 from ..pipeline import make_pool, random_real, synthesize, validate
 from .distilled_set import DistilledSet, read_set
-from .files import environment, read_json, write_json
+from .files import environment, read_json, remove_partials, require_folder, seal, unseal, write_json
 from ..teachers.pool import Pool
 
 # %% ../../nbs/toolkit/runs/experiments.ipynb #c1b38ff8
@@ -139,7 +139,7 @@ def set_folder(
     key = content_hash(self.method, self.ipc, self.method_cfg, self.data, teachers, seed)
     return runs / "sets" / f"{self.method}-{self.data.dataset}-{self.ipc}-{key}"
 
-
+# %% ../../nbs/toolkit/runs/experiments.ipynb #f8751f8c
 @patch
 def distill(
     self: Experiment,
@@ -178,7 +178,7 @@ def describe_teachers(
         "converged": percent(pool.converged),
     }
 
-
+# %% ../../nbs/toolkit/runs/experiments.ipynb #9c9d244e
 def run_experiment(
     experiment: Experiment,
     pool: Pool | None,  # That of its recipe; None for a method without teachers
@@ -189,8 +189,7 @@ def run_experiment(
     cfg, pool = experiment.eval_cfg, experiment.select_pool(pool)
     n_sets = cfg.n_students if experiment.method == "random" else experiment.n_sets
     sets = [experiment.distill(pool, splits, seed, runs) for seed in range(n_sets)]
-    start = time.perf_counter()
-    students = [sets[i % n_sets] for i in range(cfg.n_students)]
+    start, students = time.perf_counter(), [sets[i % n_sets] for i in range(cfg.n_students)]
     result = asdict(validate(students, pool if cfg.is_soft else None, splits, cfg))
     seconds = {"set": sum(s.provenance.get("seconds", 0.0) for s in sets)}
     seconds |= {"students": round(time.perf_counter() - start, 1)}
@@ -227,6 +226,13 @@ def _agrees(had, has):
 RESULT_KEYS = ("name", "accuracy", "f1", "protocol", "method_cfg")  # Without which a file is no result
 
 
+def read_result(
+    path: Path,
+) -> dict:  # JSON values
+    "Read a stored result; raises `BadInput` if the file holds something else, or was altered"
+    return unseal(read_json(path, *RESULT_KEYS), path)
+
+
 def is_measured(
     path: Path,  # Of the result
     experiment: Experiment,
@@ -234,12 +240,14 @@ def is_measured(
     "Return whether a stored result has all the students; raises `BadInput` if it was measured with other settings"
     if not path.exists():
         return False
-    stored = read_json(path, *RESULT_KEYS)
+    stored = read_result(path)
+    if stored["name"] != experiment.name:
+        raise BadInput(f"{path} holds the result of {stored['name']}; remove it, or choose another --out")
     if changed := changed_settings(stored, experiment):
         raise BadInput(f"{path} was measured with another {', '.join(changed)}; remove it, or choose another --out")
     return len(stored["accuracy"]) >= experiment.eval_cfg.n_students
 
-
+# %% ../../nbs/toolkit/runs/experiments.ipynb #38d7175d
 def reproduce(
     experiments: Sequence[Experiment],
     root: str | Path,  # Folder of the named datasets
@@ -248,6 +256,9 @@ def reproduce(
     download: bool = False,  # Fetch a dataset that is not there
 ) -> Iterator[dict]:  # What each result's file holds
     "Measure experiments one after another, those without a result of as many students"
+    for folder in (out, runs):
+        require_folder(folder)
+        remove_partials(folder)
     load = cache(lambda source: source.load(root, download))
     pool = cache(lambda source, recipe: pool_for(source, recipe, load(source), runs / "teachers"))
     for e in experiments:
@@ -255,8 +266,9 @@ def reproduce(
         if not is_measured(path, e):
             splits = load(e.data)
             e.check_classes(splits)
-            write_json(path, run_experiment(e, pool(e.data, e.teacher_recipe) if e.needs_pool else None, splits, runs))
-        yield read_json(path)
+            made = run_experiment(e, pool(e.data, e.teacher_recipe) if e.needs_pool else None, splits, runs)
+            write_json(path, seal(made))
+        yield read_result(path)
 
 # %% ../../nbs/toolkit/runs/experiments.ipynb #d71b4863
 def soft_label_column(
@@ -335,4 +347,4 @@ def read_experiments(
 ) -> list[dict]:
     "Return the stored results of those experiments that have one, in their order"
     paths = [Path(folder) / f"{e.name}.json" for e in experiments]
-    return [read_json(p, *RESULT_KEYS) for p in paths if p.exists()]
+    return [read_result(p) for p in paths if p.exists()]

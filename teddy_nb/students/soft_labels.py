@@ -30,7 +30,7 @@ from ..config import EvalConfig
 from ..core import BadInput
 from ..data.augment import AffineConfig
 from ..runs.distilled_set import DistilledSet, read_set
-from ..runs.files import write_json
+from ..runs.files import json_digest, read_json, write_json
 from .epoch_augment import EpochAugConfig, EpochView
 from ..teachers.pool import Pool
 from ..teachers.training import CacheLast
@@ -216,7 +216,7 @@ INDEX_KEYS |= {"images_sha256", "pool_sha256", "epoch_sha256"}
 def index_digest(index: dict) -> str:
     "Return the SHA-256 of an index without its own checksum"
     rest = {k: v for k, v in index.items() if k != "index_sha256"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    return json_digest(rest)
 
 
 def write_index(
@@ -234,8 +234,8 @@ def read_index(
     path, labels = Path(folder) / "index.json", Path(folder) / "labels.bin"
     mend = f"copy it again, or remove {folder}"
     try:
-        index, size = json.loads(path.read_text(encoding="utf-8")), labels.stat().st_size
-    except (OSError, ValueError) as e:
+        index, size = read_json(path), labels.stat().st_size
+    except (OSError, BadInput) as e:
         raise BadInput(f"{folder} holds no labels that can be read ({e}); remove it or name another folder") from e
     lost = INDEX_KEYS - index.keys() if isinstance(index, dict) else INDEX_KEYS
     if lost:
@@ -358,6 +358,9 @@ def store_labels(
     folder, index = Path(folder), label_index(online)
     if (folder / "index.json").exists():
         index = check_identity(folder, index)
+        stored = StoredLabels(online.view, folder, index)
+        for epoch in range(len(index["epoch_sha256"])):
+            stored.read_records(epoch)
     else:
         reserve(folder / "labels.bin", index["bytes"])
         write_index(folder, index)

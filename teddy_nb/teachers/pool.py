@@ -11,7 +11,6 @@ __all__ = ['WIDTH_ATTRS', 'TEACHER_CHECKS', 'MAX_SIZE', 'MANIFEST_CHECKS', 'BATC
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #3369d80c
 import copy
-import hashlib
 import json
 import re
 import sys
@@ -31,7 +30,17 @@ from torch import nn
 
 from ..core import BadInput, dist_state, generator, md_table
 from ..data.images import ClassInfo, ImageSet, Splits, pixel_stats
-from ..runs.files import read_json, read_tensors, remove_partials, safe_name, sha256, write_json, write_tensors
+from teddy_nb.runs.files import (
+    read_json,
+    read_tensors,
+    remove_partials,
+    safe_name,
+    seal,
+    sha256,
+    unseal,
+    write_json,
+    write_tensors,
+)
 from .models import build_model
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #72f412d9
@@ -368,18 +377,13 @@ MANIFEST_CHECKS = {
 }
 
 
-def _manifest_digest(manifest):
-    content = {k: v for k, v in manifest.items() if k != "digest"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
 # %% ../../nbs/toolkit/teachers/pool.ipynb #f9a35d2b
 def write_manifest(
     folder: Path,
     manifest: dict,  # All fields of `MANIFEST_CHECKS` but `digest`
 ):
     "Write the file that makes files a pool"
-    manifest = json.loads(json.dumps(manifest))
-    write_json(folder / "manifest.json", {**manifest, "digest": _manifest_digest(manifest)})
+    write_json(folder / "manifest.json", seal(manifest))
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #49e72662
 def read_manifest(
@@ -394,8 +398,7 @@ def read_manifest(
         raise BadInput(f"{folder} holds no pool: {path.name} is missing")
     m = read_json(path)
     check_json_object(m, MANIFEST_CHECKS, path)
-    if m["digest"] != _manifest_digest(m):
-        raise BadInput(f"{path} was altered after it was written; make the pool again")
+    unseal(m, path)
     if not len(m["mean"]) == len(m["std"]) == m["channels"]:
         raise BadInput(f"{path} has {len(m['mean'])} means and {len(m['std'])} deviations for {m['channels']} channels")
     if missing := {*m["teachers"], m["converged"], *m["trajectory"]} - m["files"].keys():
@@ -478,7 +481,7 @@ class PoolFolder:
 @patch
 def write_progress(self: PoolFolder):
     "Replace the list of the teachers that are there"
-    write_json(self.path / "progress.json", {"settings": self.settings, "files": self.entries})
+    write_json(self.path / "progress.json", seal({"settings": self.settings, "files": self.entries}))
 
 
 @patch
@@ -487,7 +490,7 @@ def read_progress(self: PoolFolder):
     path = self.path / "progress.json"
     if not path.exists():
         return
-    progress = read_json(path)
+    progress = unseal(read_json(path, "digest"), path)
     check_json_object(progress, {k: lambda v: isinstance(v, dict) for k in ("settings", "files")}, path)
     if changed := [k for k, v in self.settings.items() if progress["settings"].get(k) != v]:
         raise BadInput(f"{self.path} holds a pool made with another {', '.join(changed)}; choose another folder")

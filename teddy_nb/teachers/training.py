@@ -29,7 +29,7 @@ from ..config import TrainConfig
 from ..core import BadInput, can_compile, derive_seed, dist_state, generator, seeded
 from ..data.augment import AffineConfig, apply_affine, sample_affine
 from ..data.images import ImageFiles, ImageSet, split_evenly
-from ..runs.files import read_metadata, read_tensors, write_tensors
+from ..runs.files import json_digest, read_metadata, read_tensors, write_tensors
 from .models import build_model
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #5717e598
@@ -295,6 +295,7 @@ def fit(
         model.to(memory_format=torch.channels_last)
     optimizer, dist, n_epochs = make_optimizer(model, cfg), dist_state(), math.ceil(cfg.epochs)
     identity = {"recipe": str(asdict(cfg)), "seed": seed, "images": len(data), "processes": dist.num_processes}
+    identity["data"] = json_digest([data.name, data.size, data.mean, data.std, data.classes])
     losses = load_checkpoint(checkpoint, model, optimizer, identity)
     ddp_model, augment, loss = _ddp_model(model, cfg), EpochAugment(data, cfg.augment, seed), loss or F.cross_entropy
     for epoch in tqdm(range(len(losses), n_epochs), desc, leave=False, initial=len(losses), total=n_epochs):

@@ -1,15 +1,16 @@
-"""Kill a job at every file-system event, run it again, and compare: crash_soak.py JOB SECONDS FOLDER [torn]
+"""What a kill at every file-system event would leave is taken up again and compared: crash_soak.py SECONDS FOLDER [JOB ...]
 
-Each trial is a fork, so that imports are paid once. Events are what Python's audit hooks report below the job's folder: files opened for writing,
-renames, removals, new folders. A clean kill comes before the event; a torn one also cuts the file that was opened last to half its length. Events are
-visited in an order that covers the whole run however soon the time is up. Prints one JSON object: events, trials, and what went wrong in which.
+Events are what Python's audit hooks report below a job's folder: files opened for writing, renames, removals, new folders. The folder is copied before
+an event, as a clean kill leaves it, and as a torn one does: with the file that was opened last cut to half its length. Every trial is a fork, so that
+imports are paid once. Events are visited in an order that covers the whole run however soon the SECONDS of each job and kind are up. Prints a JSON
+object a job and kind: events, trials, and what went wrong in which.
 """
 
 import json
 import os
 import random
+import re
 import shutil
-import signal
 import sys
 import time
 from dataclasses import replace
@@ -25,6 +26,7 @@ from teddy_nb.results import select_experiments  # noqa: F401
 from teddy_nb.runs.experiments import DataConfig, Experiment, reproduce
 
 TIMES = ("log.jsonl", "times.json", "results.json", "README.md", "recipe.json")
+SECONDS = re.compile(rb'"(seconds|set|students|digest)": [^{\n]*')  # And digests of what holds them
 
 
 def brief(cfg):
@@ -72,39 +74,49 @@ JOBS = {
 }
 
 
-class Killer:
-    "An audit hook that kills its process at an event below a folder"
+class Watcher:
+    "An audit hook that counts events below a folder, and copies the folder before some of them"
 
-    def __init__(self, folder, at=None, torn=False):
-        self.folder, self.at, self.torn, self.seen, self.opened = str(folder), at, torn, 0, None
+    def __init__(self, folder, copies=None, wanted=(), torn=False):
+        self.folder, self.copies, self.wanted, self.torn, self.seen, self.opened = folder, copies, wanted, torn, 0, None
+        self.busy = False
 
     def __call__(self, event, args):
         writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        if not (writes or event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir")):
+        if self.busy or not (writes or event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir")):
             return
-        if not str(args[0]).startswith(self.folder) or str(args[0]).endswith(".lock"):
+        if not str(args[0]).startswith(str(self.folder)) or str(args[0]).endswith(".lock"):
             return
         self.seen += 1
-        if self.seen == self.at:
-            if self.torn and self.opened and os.path.exists(self.opened):
-                os.truncate(self.opened, os.path.getsize(self.opened) // 2)
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.opened = str(args[0]) if writes else None
+        if self.seen in self.wanted:
+            self.busy = True
+            self.copy(self.copies / str(self.seen))
+            self.busy = False
+        self.opened = Path(args[0]) if writes else None
+
+    def copy(self, to):
+        to.mkdir(parents=True)
+        if self.folder.exists():
+            shutil.copytree(self.folder, to, dirs_exist_ok=True)
+        if self.torn and self.opened and self.opened.exists():
+            cut = to / self.opened.relative_to(self.folder)
+            os.truncate(cut, cut.stat().st_size // 2)
 
 
-def run(job, folder, at=None, torn=False):
+def run(job, folder, *copying):
     "Run a job in a fork; its exit status, its number of events, and the last line it printed when it failed"
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        killer, code, said = Killer(folder, at, torn), 0, ""
-        sys.addaudithook(killer)
+        watcher, code, said = Watcher(folder, *copying), 0, ""
+        sys.addaudithook(watcher)
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+        os.fsync = lambda fd: None  # A kill loses nothing that was written
         try:
             JOBS[job](folder)
         except BaseException as e:  # noqa: BLE001
             code, said = 1, f"{type(e).__name__}: {e}"
-        os.write(write, json.dumps([killer.seen, said]).encode())
+        os.write(write, json.dumps([watcher.seen, said]).encode())
         os._exit(code)
     os.close(write)
     status = os.waitpid(pid, 0)[1]
@@ -117,29 +129,43 @@ def contents(folder):
     "Every file but those that tell times, and what must not be left behind"
     files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
     left = [f for f in files if f.endswith(".partial")]
-    return {f: p.read_bytes() for f, p in files.items() if p.name not in TIMES and not f.endswith(".lock")}, left
+    kept = {f: p.read_bytes() for f, p in files.items() if p.name not in TIMES and not f.endswith(".lock")}
+    return {f: SECONDS.sub(b"", c) if f.endswith(".json") else c for f, c in kept.items()}, left
 
 
-def main():
-    job, seconds, home, torn = sys.argv[1], float(sys.argv[2]), Path(sys.argv[3]), "torn" in sys.argv
-    started, failures, trials = time.monotonic(), [], 0
-    status, events, said = run(job, home / "whole")
+def soak(job, torn, seconds, home):
+    "Take up the job after each event that there is time for"
+    whole, copies = home / "whole", home / "copies"
+    status, events, said = run(job, whole)
     assert status == 0, said
-    whole, _ = contents(home / "whole")
-    order = list(range(1, events + 1))
-    random.Random(job).shuffle(order)
+    expected, _ = contents(whole)
+    shutil.rmtree(whole)
+    order = random.Random(f"{job} {torn}").sample(range(1, events + 1), min(events, 10 * int(seconds)))
+    run(job, whole, copies, set(order), torn)
+    started, failures, trials = time.monotonic(), [], 0
     for at in order:
         if time.monotonic() - started > seconds:
             break
-        shutil.rmtree(home / "killed", ignore_errors=True)
-        run(job, home / "killed", at, torn)
-        status, _, said = run(job, home / "killed")
-        found, left = contents(home / "killed")
-        differs = sorted(f for f in whole.keys() | found.keys() if whole.get(f) != found.get(f))
+        if not (copies / str(at)).exists():  # One event more or less
+            continue
+        shutil.rmtree(whole)
+        (copies / str(at)).rename(whole)
+        status, _, said = run(job, whole)
+        found, left = contents(whole)
+        differs = sorted(f for f in expected.keys() | found.keys() if expected.get(f) != found.get(f))
         trials += 1
         if status or differs or left:
             failures.append({"at": at, "said": said, "differs": differs[:3], "left": left[:3]})
-    print(json.dumps({"events": events, "trials": trials, "failures": failures}))
+    return {"job": job, "torn": torn, "events": events, "trials": trials, "failures": failures}
 
 
-main()
+def main():
+    seconds, home, jobs = float(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:] or list(JOBS)
+    for job in jobs:
+        for torn in (False, True):
+            print(json.dumps(soak(job, torn, seconds, home / f"{job}-{torn}")), flush=True)
+            shutil.rmtree(home / f"{job}-{torn}")
+
+
+if __name__ == "__main__":
+    main()
