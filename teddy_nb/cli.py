@@ -334,9 +334,12 @@ def check_output(out: str):
     from pathlib import Path
 
     from teddy_nb.core import BadInput
+    from teddy_nb.runs.files import require_folder
 
-    if out and (Path(out).is_dir() or any(p.is_file() for p in Path(out).parents)):
-        raise BadInput(f"{out} cannot be written; name a JSON file with --out")
+    if out and Path(out).is_dir():
+        raise BadInput(f"{out} is a folder; name a JSON file with --out")
+    if out:
+        require_folder(Path(out).parent)
 
 # %% ../nbs/toolkit/cli.ipynb #4be1dc51
 @call_parse

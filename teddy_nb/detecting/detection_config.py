@@ -125,8 +125,8 @@ _PHOTOS = {"size": 160, "detector": _MOBILE, "steps": 1250, "synthesis": Detecti
            "eval_cfg": DetectionEvalConfig(_MOBILE_STUDENT, 120)}  # fmt: skip
 DETECTION_RECIPES = {
     "digits": DetectionRecipe(
-        "digits", 64, _SMALL, 152,
-        DetectionSynthesisConfig(100, lr=0.05, bn_weight=0.1, crop=0.0, flip=0.0), DetectionEvalConfig(replace(_SMALL, crop=0.5), 80, 2),
+        "digits", 64, _SMALL, 150,
+        DetectionSynthesisConfig(60, lr=0.05, bn_weight=0.1, crop=0.0, flip=0.0), DetectionEvalConfig(replace(_SMALL, crop=0.5), 50, 2),
     ),
     "voc": DetectionRecipe("voc", **_PHOTOS, test_images=300),
     "folder": DetectionRecipe("folder", **_PHOTOS),

@@ -305,7 +305,7 @@ def assemble(
     boxes = [scale_rows(rows, index, shape, size) for rows, shape in zip(tables, shapes, strict=True)]
     return DetectionSet(name, PhotoFiles(paths, size, shapes), tuple(boxes), classes, size)
 
-
+# %% ../../nbs/toolkit/detecting/detection_data.ipynb #1ce1c761
 def scale_rows(
     rows: list[tuple],  # `(left, top, right, bottom, class name, crowd)` each
     index: dict[str, int],  # Class name to label
@@ -371,7 +371,7 @@ def load_detection(
 ) -> DetectionSplits:
     "Load a training and a test part"
     if name == "digits":
-        return DetectionSplits(digit_scenes(300, seed), digit_scenes(100, seed, part="test"))
+        return DetectionSplits(digit_scenes(240, seed, size), digit_scenes(80, seed, size, part="test"))
     if Path(name).suffix == ".json":
         return split_coco(Path(name), size)
     folder = Path(root) / "VOCdevkit" / "VOC2012" if name == "voc" else Path(name)

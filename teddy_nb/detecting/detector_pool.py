@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from ..core import BadInput, default_device, seeded
+from ..core import BadInput, Number, check_value, default_device, seeded
 from .detection_config import DetectionRecipe, DetectorConfig, get_detection_recipe
 from .detection_data import DetectionSplits, load_detection
 from .detectors import build_detector, mean_ap, train_detector
@@ -94,6 +94,7 @@ def prepare_detection(
     students: int | None = None,  # A row of a comparison; the preset's number when None
 ) -> tuple[DetectionSplits, DetectionRecipe]:
     "Load a dataset and choose its preset"
+    check_value("size", size, Number(32, 4096, whole=True), None)
     recipe = get_detection_recipe(dataset)
     recipe = replace(recipe, size=size or recipe.size).with_backbone(backbone, weights)
     if students is not None:
