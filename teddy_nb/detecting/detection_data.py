@@ -372,11 +372,11 @@ def load_detection(
     "Load a training and a test part"
     if name == "digits":
         return DetectionSplits(digit_scenes(240, seed, size), digit_scenes(80, seed, size, part="test"))
-    if Path(name).suffix == ".json":
-        return split_coco(Path(name), size)
     folder = Path(root) / "VOCdevkit" / "VOC2012" if name == "voc" else Path(name)
-    if not folder.is_dir():
+    if not folder.exists():
         raise BadInput(f"{folder} does not exist; unpack the set there or name another")
+    if folder.suffix == ".json":
+        return split_coco(folder, size)
     train = read_voc(folder, "train", size, name="VOC2012" if name == "voc" else None)
     train.check_classes()
     return DetectionSplits(train, read_voc(folder, "val", size, train.classes, train.name))
