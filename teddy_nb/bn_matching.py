@@ -11,7 +11,7 @@ __all__ = ['CHECK_EVERY', 'CALIBRATION_STEPS', 'TIMED_STEPS', 'stat_loss', 'tedd
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,11 +26,11 @@ from .core import BadInput, can_compile, generator
 from .data.images import ImageSet
 from .data.init import init_images, init_indices
 from .matching.cost import CostEstimate, estimate_cost
-from .matching.feature_stats import HookedTeacher, HookedTeachers, capture_bn_stats, running_stats
+from .matching.feature_stats import HookedTeacher, HookedTeachers, capture_bn_stats, running_stats, stats_key
 from .matching.matching_loss import LOSS_NAMES, Losses, Matching
 from .matching.schedule import AffineAugment, SiameseAugment, losses_by_group, teacher_schedule
 from .runs.distilled_set import DistilledSet
-from .runs.files import read_json, read_tensors, write_json, write_tensors
+from .runs.files import json_digest, read_json, read_tensors, seal, unseal, write_json, write_tensors
 from .teachers.pool import Pool, Teacher
 
 # %% ../nbs/03_bn_matching.ipynb #327977c4
@@ -261,9 +261,10 @@ def to_shards(
 def read_shard(
     path: Path | None,
     data: ImageSet,  # That it was made of
+    **identity,  # As `save_shards` was given it, with the index
 ) -> dict[str, Tensor] | None:
-    "Read the tensors of a shard; None if it is absent, cut short, altered, or of other classes or sizes"
-    shard = path and read_tensors(path)
+    "Read the tensors of a shard; None if it is absent, cut short, altered, of other classes or sizes, or of another run"
+    shard = path and read_tensors(path, **identity)
     shape = (data.n_classes, data.channels, data.size, data.size)
     return shard if shard and "images" in shard and shard["images"].shape == shape else None
 
@@ -304,6 +305,7 @@ def resolve_compile(
     ipc: int,
     hooked: HookedTeachers,
     folder: Path | None,
+    run: str | None = None,  # From `synthesis_key`
 ) -> bool:
     "Decide whether to compile: as the configuration says; `auto` compares the estimates, once for each folder"
     if cfg.compile != "auto":
@@ -312,10 +314,13 @@ def resolve_compile(
         return cfg.compile
     path = folder and folder / "engine.json"
     if path and path.exists():
-        return read_json(path, "compiled")["compiled"]
+        found = unseal(read_json(path, "compiled", "digest"), path)
+        if found["run"] != run:
+            raise BadInput(f"{path} belongs to another run; remove {folder}, or choose another")
+        return found["compiled"]
     pays_off = estimate_synthesis_cost(pool.teachers, data, cfg, ipc, hooked=hooked).compiled
     if path:
-        write_json(path, {"compiled": pays_off})
+        write_json(path, seal({"compiled": pays_off, "run": run}))
     return pays_off
 
 # %% ../nbs/03_bn_matching.ipynb #b5606271
@@ -350,18 +355,19 @@ def synthesize(
     "Distil `data` into `ipc` images per class with the teachers of `pool`"
     check_synthesis_inputs(pool, data, cfg, ipc)
     hooked = HookedTeachers(data, cfg, stats_dir or (folder and folder / "statistics"))
-    compile = resolve_compile(pool, data, cfg, ipc, hooked, folder)
+    run = folder and synthesis_key(pool, data, cfg, seed)
+    compile = resolve_compile(pool, data, cfg, ipc, hooked, folder, run)
     pixels = torch.empty(data.n_classes, ipc, data.channels, data.size, data.size, dtype=torch.uint8)
     size = cfg.groups_per_batch * cfg.group_size
     for a in tqdm(range(0, ipc, size), "synthesis", leave=False):
         indices = range(a, min(a + size, ipc))
-        shards = {i: read_shard(folder and folder / f"{i:05d}.safetensors", data) for i in indices}
+        shards = {i: read_shard(folder and folder / f"{i:05d}.safetensors", data, run=run, index=i) for i in indices}
         if not all(shards.values()):
             drawn = [[hooked[t] for t in pool.draw(cfg.n_teachers, seed, i)] for i in indices[:: cfg.group_size]]
             synth = Synthesizer(drawn, data, cfg, seed, indices, Matching(cfg, compile))
             with keep_last_good(folder, indices):
                 losses = synth.run()
-            save_shards(synth.to_shards(losses), shards, folder, log)
+            save_shards(synth.to_shards(losses), shards, folder, log, run)
         for i, shard in shards.items():
             pixels[:, i] = data.denormalize(shard["images"].cpu())
     return to_distilled_set(pixels, pool, data, cfg, seed)
@@ -378,14 +384,19 @@ def keep_last_good(folder, indices):
         raise
 
 
-def save_shards(made, shards, folder, log):
+def synthesis_key(pool, data, cfg, seed):
+    "Name all that the images of a synthesis depend on"
+    return json_digest([[stats_key(t.model, data) for t in pool.teachers], asdict(cfg), seed])
+
+
+def save_shards(made, shards, folder, log, run):
     "Fill in, write and log the shards that are missing"
     for i, tensors, metadata in made:
         if shards[i]:
             continue
         shards[i] = tensors
         if folder:
-            write_tensors(folder / f"{i:05d}.safetensors", tensors, **metadata)
+            write_tensors(folder / f"{i:05d}.safetensors", tensors, **metadata, run=run, index=i)
         if log:
             last = dict(zip(LOSS_NAMES, tensors["losses"][-1].tolist(), strict=True))
             log(image=i, teachers=metadata["teachers"], **last)
