@@ -119,6 +119,8 @@ def _accelerator():
 
 def default_device() -> torch.device:
     "Return where to work when the user does not say: an accelerator, its own for each of several processes, or the CPU"
+    if not os.environ.get("TEDDY_TF32"):  # cuDNN would round fp32 convolutions to 10 bits unasked
+        torch.backends.cudnn.allow_tf32 = False
     return dist_state().device
 
 # %% ../nbs/toolkit/core.ipynb #4996f2a6
