@@ -204,7 +204,7 @@ def reading_seconds(
             files[i]
     return (time.perf_counter() - begin) / len(paths) / min(cpu_count(), 8)
 
-# %% ../nbs/07_scale.ipynb #347d64b8
+# %% ../nbs/07_scale.ipynb #13fea54f
 def teacher_cost(
     recipe: Recipe,
     data: ImageSet,
@@ -293,7 +293,7 @@ def student_cost(
         memory = max(memory, most)
     return StageCost("students", seconds, memory, 0.0)
 
-# %% ../nbs/07_scale.ipynb #57cbbd92
+# %% ../nbs/07_scale.ipynb #2a555515
 @dataclass(frozen=True)
 class Forecast:
     "What a run will take, stage by stage"
@@ -339,7 +339,7 @@ def format_bytes(
         f"{n / size:.1f} {unit}" for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)) if n >= size or unit == "kB"
     )
 
-# %% ../nbs/07_scale.ipynb #8145d3d0
+# %% ../nbs/07_scale.ipynb #31263372
 def forecast(
     recipe: Recipe,
     ipc: int,  # Images per class
