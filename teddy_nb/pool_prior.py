@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .config import Recipe, TrainConfig
-from .core import BadInput
+from .core import BadInput, dist_state
 from .data.images import Splits
 from .teachers.pool import Pool, PoolFolder, make_teacher, open_pool
 from .teachers.training import accuracy, fit, new_model
@@ -27,12 +27,12 @@ def keep_every_epoch(
     log: Callable | None = None,  # Called with one line of facts an epoch
 ):
     "Train one network, from the last epoch in the folder on, and keep it after every epoch"
-    data, start = pool_folder.data, time.perf_counter()
+    data, dist, start = pool_folder.data, dist_state(), time.perf_counter()
     model = new_model(arch, data.train, seed)
 
     def keep(epoch, loss):
         nonlocal start
-        score = accuracy(model, data.test)
+        score = accuracy(model, data.test, dist=dist)
         seconds = round(time.perf_counter() - start, 2)
         pool_folder.add(make_teacher(model, arch, epoch, score, data.train, seconds=seconds))
         if log:
@@ -40,7 +40,7 @@ def keep_every_epoch(
         start = time.perf_counter()
 
     checkpoint = pool_folder.path / "checkpoint.safetensors"
-    fit(model, data.train, cfg, seed, on_epoch=keep, checkpoint=checkpoint, desc="teacher")
+    fit(model, data.train, cfg, seed, on_epoch=keep, checkpoint=checkpoint, desc="teacher", dist=dist)
     if len(pool_folder.entries) < math.ceil(cfg.epochs):
         raise BadInput(f"{checkpoint} is ahead of the teachers beside it; remove it")
 

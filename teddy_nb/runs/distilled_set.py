@@ -25,6 +25,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 from ..core import BadInput
 from ..data.images import ClassInfo, ImageSet
 from .files import read_json, remove_partials, safe_name, tensor_digest, write_file, write_json
+from .sharing import share_work
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #e9a3e94d
 @dataclass(frozen=True, eq=False, repr=False)
@@ -41,7 +42,7 @@ class DistilledSet(ImageSet):
     def pngs(self) -> list[bytes]:  # The images as PNG files, encoded once
         return [encode_png(x) for x in self.images]
 
-    @property
+    @cached_property
     def n_bytes(self) -> int:  # Of the images as PNG files
         return sum(map(len, self.pngs))
 
@@ -82,9 +83,17 @@ def save(
     self: DistilledSet,
     folder: Path,  # Replaced if it holds another set
 ):
-    "Write the images as an ImageFolder with `classes.json`, `set.json` and a card"
-    if _holds(folder, self):
-        return
+    "Write the images as an ImageFolder with `classes.json`, `set.json` and a card, by one process of those that save it"
+    share_work([Path(folder)], self.write, lambda p: _holds(p, self), wait=0.1)
+    self.__dict__["n_bytes"] = sum(p.stat().st_size for p in Path(folder).rglob("*.png"))
+
+
+@patch
+def write(
+    self: DistilledSet,
+    folder: Path,  # Replaced
+):
+    "Write the folder whole or not at all"
     remove_partials(folder.parent)
     partial = folder.with_name(f"{folder.name}.{os.uname().nodename}-{os.getpid()}.partial")
     counts = [0] * self.n_classes

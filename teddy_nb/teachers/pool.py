@@ -376,7 +376,6 @@ MANIFEST_CHECKS = {
     "digest": _DIGEST,
 }
 
-
 # %% ../../nbs/toolkit/teachers/pool.ipynb #f9a35d2b
 def write_manifest(
     folder: Path,
