@@ -9,8 +9,9 @@ __all__ = ['CHECK_EVERY', 'CALIBRATION_STEPS', 'TIMED_STEPS', 'stat_loss', 'tedd
 
 # %% ../nbs/03_bn_matching.ipynb #87a31c09
 import math
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from .matching.matching_loss import LOSS_NAMES, Losses, Matching
 from .matching.schedule import AffineAugment, SiameseAugment, losses_by_group, teacher_schedule
 from .runs.distilled_set import DistilledSet
 from .runs.files import json_digest, read_json, read_tensors, seal, unseal, write_json, write_tensors
+from .runs.sharing import claim_missing, share_work
 from .teachers.pool import Pool, Teacher
 
 # %% ../nbs/03_bn_matching.ipynb #327977c4
@@ -261,7 +263,7 @@ def to_shards(
 def read_shard(
     path: Path | None,
     data: ImageSet,  # That it was made of
-    **identity,  # As `save_shards` was given it, with the index
+    **identity,  # What it must have been written with
 ) -> dict[str, Tensor] | None:
     "Read the tensors of a shard; None if it is absent, cut short, altered, of other classes or sizes, or of another run"
     shard = path and read_tensors(path, **identity)
@@ -304,24 +306,26 @@ def resolve_compile(
     cfg: SynthesisConfig,
     ipc: int,
     hooked: HookedTeachers,
-    folder: Path | None,
-    run: str | None = None,  # From `synthesis_key`
+    folder: Path,  # Keeps the decision
+    run: str,  # From `synthesis_key`
+    log: Callable | None = None,  # Called with the seconds it took
 ) -> bool:
     "Decide whether to compile: as the configuration says; `auto` compares the estimates, once for each folder"
     if cfg.compile != "auto":
         if cfg.compile and not can_compile():
             raise BadInput("compile is on, but no C++ compiler was found; install g++ or set compile to auto")
         return cfg.compile
-    path = folder and folder / "engine.json"
-    if path and path.exists():
-        found = unseal(read_json(path, "compiled", "digest"), path)
-        if found["run"] != run:
-            raise BadInput(f"{path} belongs to another run; remove {folder}, or choose another")
-        return found["compiled"]
-    pays_off = estimate_synthesis_cost(pool.teachers, data, cfg, ipc, hooked=hooked).compiled
-    if path:
+
+    def decide(path):
+        pays_off = estimate_synthesis_cost(pool.teachers, data, cfg, ipc, hooked=hooked).compiled
         write_json(path, seal({"compiled": pays_off, "run": run}))
-    return pays_off
+
+    path = folder / "engine.json"
+    share_work([path], decide, log=log, what="choice of compilation")
+    found = unseal(read_json(path, "compiled", "digest"), path)
+    if found["run"] != run:
+        raise BadInput(f"{path} belongs to another run; remove {folder}, or choose another")
+    return found["compiled"]
 
 # %% ../nbs/03_bn_matching.ipynb #b5606271
 def check_synthesis_inputs(
@@ -349,39 +353,66 @@ def synthesize(
     ipc: int,  # Images per class
     seed: int = 0,  # Of the run
     folder: Path | None = None,  # For the shards; nothing is kept when None
-    log: Callable | None = None,  # Called with keywords for each finished image index
+    log: Callable | None = None,  # Called with keywords for each finished image index and for the seconds of each block
     stats_dir: Path | None = None,  # Where statistics of the teachers are kept; in `folder` when None
 ) -> DistilledSet:
-    "Distil `data` into `ipc` images per class with the teachers of `pool`"
+    "Distil `data` into `ipc` images per class with the teachers of `pool`; processes with the same `folder` share the work"
     check_synthesis_inputs(pool, data, cfg, ipc)
-    hooked = HookedTeachers(data, cfg, stats_dir or (folder and folder / "statistics"))
-    run = folder and synthesis_key(pool, data, cfg, seed)
-    compile = resolve_compile(pool, data, cfg, ipc, hooked, folder, run)
-    pixels = torch.empty(data.n_classes, ipc, data.channels, data.size, data.size, dtype=torch.uint8)
-    size = cfg.groups_per_batch * cfg.group_size
-    for a in tqdm(range(0, ipc, size), "synthesis", leave=False):
-        indices = range(a, min(a + size, ipc))
-        shards = {i: read_shard(folder and folder / f"{i:05d}.safetensors", data, run=run, index=i) for i in indices}
-        if not all(shards.values()):
-            drawn = [[hooked[t] for t in pool.draw(cfg.n_teachers, seed, i)] for i in indices[:: cfg.group_size]]
-            synth = Synthesizer(drawn, data, cfg, seed, indices, Matching(cfg, compile))
-            with keep_last_good(folder, indices):
-                losses = synth.run()
-            save_shards(synth.to_shards(losses), shards, folder, log, run)
-        for i, shard in shards.items():
-            pixels[:, i] = data.denormalize(shard["images"].cpu())
-    return to_distilled_set(pixels, pool, data, cfg, seed)
+    with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as home:
+        run = synthesis_key(pool, data, cfg, seed)
+        shards, draw = Shards(Path(home), data, cfg, ipc, run), partial(pool.draw, cfg.n_teachers, seed)
+        hooked = HookedTeachers(data, cfg, stats_dir or Path(home) / "statistics")
+        hooked.store([t for i in shards.missing() for t in draw(i)], log)
+        compile = resolve_compile(pool, data, cfg, ipc, hooked, Path(home), run, log)
+        with closing(claim_missing(shards.blocks, shards.has_block, log, "synthesis")) as missing:
+            for path in missing:
+                indices = shards.indices(path)
+                drawn = [[hooked[t] for t in draw(i)] for i in indices[:: cfg.group_size]]
+                synth = Synthesizer(drawn, data, cfg, seed, indices, Matching(cfg, compile))
+                with keep_last_good(shards.folder, indices):
+                    losses = synth.run()
+                shards.write(synth.to_shards(losses), log)
+    return to_distilled_set(shards.pixels, pool, data, cfg, seed)
 
 # %% ../nbs/03_bn_matching.ipynb #f93cb80f
-@contextmanager
-def keep_last_good(folder, indices):
-    "Write the last good images of indices whose loss diverges"
-    try:
-        yield
-    except Diverged as e:
-        if folder:
-            write_tensors(folder / "stopped" / f"{indices[0]:05d}.safetensors", {"images": e.images})
-        raise
+class Shards:
+    "The shards of a run, and the pixels of those that are whole"
+
+    def __init__(self, folder: Path, data: ImageSet, cfg: SynthesisConfig, ipc: int, run: str):
+        self.folder, self.data, self.ipc, self.run = folder, data, ipc, run
+        self.size = cfg.groups_per_batch * cfg.group_size
+        self.pixels = torch.empty(data.n_classes, ipc, data.channels, data.size, data.size, dtype=torch.uint8)
+        self.blocks, self.read = [self.path(i) for i in range(0, ipc, self.size)], set()
+
+    def path(self, i):
+        return self.folder / f"{i:05d}.safetensors"
+
+    def indices(self, block):
+        "Return the image indices of the block whose first shard is `block`"
+        return range(a := int(block.stem), min(a + self.size, self.ipc))
+
+    def has(self, i):
+        "Return whether shard `i` is whole; its pixels are kept when it is first seen"
+        if i not in self.read and (shard := read_shard(self.path(i), self.data, run=self.run, index=i)):
+            self.pixels[:, i] = self.data.denormalize(shard["images"])
+            self.read.add(i)
+        return i in self.read
+
+    def has_block(self, block):
+        return all(self.has(i) for i in self.indices(block))
+
+    def missing(self):
+        "Return the indices of all blocks that are not whole"
+        return [i for block in self.blocks if not self.has_block(block) for i in self.indices(block)]
+
+    def write(self, made, log):
+        "Write and log the shards that are missing"
+        for i, tensors, metadata in made:
+            if not self.has(i):
+                write_tensors(self.path(i), tensors, **metadata, run=self.run, index=i)
+                if log:
+                    last = dict(zip(LOSS_NAMES, tensors["losses"][-1].tolist(), strict=True))
+                    log(image=i, teachers=metadata["teachers"], **last)
 
 
 def synthesis_key(pool, data, cfg, seed):
@@ -389,17 +420,14 @@ def synthesis_key(pool, data, cfg, seed):
     return json_digest([[stats_key(t.model, data) for t in pool.teachers], asdict(cfg), seed])
 
 
-def save_shards(made, shards, folder, log, run):
-    "Fill in, write and log the shards that are missing"
-    for i, tensors, metadata in made:
-        if shards[i]:
-            continue
-        shards[i] = tensors
-        if folder:
-            write_tensors(folder / f"{i:05d}.safetensors", tensors, **metadata, run=run, index=i)
-        if log:
-            last = dict(zip(LOSS_NAMES, tensors["losses"][-1].tolist(), strict=True))
-            log(image=i, teachers=metadata["teachers"], **last)
+@contextmanager
+def keep_last_good(folder, indices):
+    "Write the last good images of indices whose loss diverges"
+    try:
+        yield
+    except Diverged as e:
+        write_tensors(folder / "stopped" / f"{indices[0]:05d}.safetensors", {"images": e.images})
+        raise
 
 
 def to_distilled_set(pixels, pool, data, cfg, seed):
