@@ -5,14 +5,28 @@
 # %% auto #0
 __all__ = ['DETECTION_OPTIONS', 'Terminated', 'one_line_errors', 'error_sentence', 'choose_recipe', 'override', 'read_toml',
            'recipe_toml', 'teddy_distill', 'read_data', 'read_pool', 'read_weights', 'print_comparison',
-           'distill_boxes', 'teddy_pool', 'teddy_validate', 'choose_protocol', 'check_output', 'teddy_forecast',
-           'teddy_reproduce', 'teddy_report', 'print_detection_table']
+           'distill_boxes', 'teddy_pool', 'Requeued', 'teddy_submit', 'open_executor', 'find_command', 'teddy_validate',
+           'choose_protocol', 'check_output', 'teddy_forecast', 'teddy_reproduce', 'teddy_report',
+           'print_detection_table']
 
 # %% ../nbs/toolkit/cli.ipynb #c8e12163
+import os
 import signal
 import sys
 from contextlib import contextmanager
 
+# %% ../nbs/toolkit/cli.ipynb #b7d0c001
+def _stop_loading(signum, frame):
+    "End a command while its modules still load"
+    os.write(2, f"{os.path.basename(sys.argv[0])}: stopped; the same command goes on from here\n".encode())
+    os._exit(128 + signum)
+
+
+if os.path.basename(sys.argv[0]).startswith("teddy_"):
+    signal.signal(signal.SIGINT, _stop_loading)
+    signal.signal(signal.SIGTERM, _stop_loading)
+
+# %% ../nbs/toolkit/cli.ipynb #b7d0c002
 from fastcore.script import call_parse, store_true
 
 # %% ../nbs/toolkit/cli.ipynb #a2a0efc1
@@ -29,8 +43,12 @@ def one_line_errors(
     command: str,  # Its name
 ):
     "Turn errors that the user can mend into one line on stderr and exit code 2, and interruptions into exit codes 130 and 143"
-    signal.signal(signal.SIGTERM, _terminate)
     try:
+        import teddy_nb.pipeline  # noqa: F401  # Here, for a signal may end the process at once
+
+        if signal.getsignal(signal.SIGINT) is _stop_loading:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _terminate)
         yield
         sys.stdout.flush()
     except BrokenPipeError:
@@ -164,6 +182,7 @@ def teddy_distill(
     with one_line_errors("teddy_distill"):
         if task != "classification" or images:
             return distill_boxes(options)
+        from teddy_nb.core import dist_state
         from teddy_nb.pipeline import distill_dataset
 
         given = read_pool(pool)
@@ -174,7 +193,8 @@ def teddy_distill(
         run, results = distill_dataset(
             data, chosen, ipc, out, given, read_weights(weights, chosen, data), force, not no_compare
         )
-        print_comparison(run, results)
+        if dist_state().is_main_process:
+            print_comparison(run, results)
 
 # %% ../nbs/toolkit/cli.ipynb #383c07f5
 def read_data(dataset: str, root: str, size: int, download: bool):
@@ -272,6 +292,93 @@ def teddy_pool(
             print(made._repr_markdown_())
             print(f"\n{__import__('pathlib').Path(out).resolve()}")
 
+# %% ../nbs/toolkit/cli.ipynb #5c0e1a81
+class Requeued:
+    "A command that is put into the queue again when its job is preempted or out of time"
+
+    def __init__(
+        self,
+        command: list[str],  # Program and arguments
+    ):
+        self.command = command
+
+    def __call__(
+        self,
+        job: int,  # Its number
+    ) -> None:
+        "Run the command; raises `CalledProcessError` if it fails"
+        import subprocess
+
+        subprocess.run(self.command, check=True)
+
+    def checkpoint(self, job: int):
+        "Return what to submit again"
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, job)
+
+# %% ../nbs/toolkit/cli.ipynb #5c0e1a82
+@call_parse
+def teddy_submit(
+    command: str,  # What every job runs, in quotes, such as "teddy_distill --dataset imagenet --pool pools/imagenet --out runs/imagenet"
+    jobs: int = 4,  # That share the run folder
+    logs: str = "runs/jobs",  # Folder of the jobs' logs
+    hours: float = 24,  # After which a job is put into the queue again
+    gpus: int = 1,  # Of a job
+    cpus: int = 8,  # Of a job
+    partition: str = "",  # Of the cluster; its own choice if not given
+    cluster: str = "slurm",  # slurm, or local for processes on this machine
+    wait: store_true = False,  # Wait until all jobs have ended
+):
+    "Start a command as an array of SLURM jobs that share its folder, and begin them again when they are preempted"
+    with one_line_errors("teddy_submit"):
+        from teddy_nb.core import BadInput
+
+        if min(jobs, hours) <= 0:
+            raise BadInput(f"--jobs is {jobs} and --hours {hours:g}, but both must be above 0")
+        executor = open_executor(cluster, logs)
+        common = {"name": "teddy", "timeout_min": max(1, round(60 * hours)), "cpus_per_task": cpus}
+        slurm = {"gpus_per_node": gpus, "slurm_array_parallelism": jobs}
+        slurm |= {"slurm_partition": partition} if partition else {}
+        executor.update_parameters(**common, **(slurm if cluster == "slurm" else {}))
+        started = executor.map_array(Requeued(find_command(command)), range(jobs))
+        print("\n".join(f"job {job.job_id}, log {job.paths.stdout}" for job in started), flush=True)
+        if wait and (failed := [job for job in started if job.exception()]):
+            raise BadInput(f"{len(failed)} of {jobs} jobs failed; see {failed[0].paths.stderr}")
+
+
+def open_executor(cluster: str, logs: str):
+    "Return submitit's executor; raises `BadInput` without submitit or SLURM"
+    import shutil
+
+    from teddy_nb.core import BadInput
+
+    if cluster not in ("slurm", "local"):
+        raise BadInput(f"--cluster is {cluster}; choose slurm or local")
+    if cluster == "slurm" and not shutil.which("sbatch"):
+        raise BadInput("sbatch was not found; submit where SLURM is, or choose --cluster local")
+    try:
+        from submitit import AutoExecutor
+    except ImportError as e:
+        raise BadInput("teddy_submit needs the package submitit; install teddy_nb[slurm]") from e
+    return AutoExecutor(logs, cluster=cluster, slurm_max_num_timeout=1000)
+
+
+def find_command(command: str) -> list[str]:
+    "Split a command, and find its program beside this Python or on the PATH"
+    import shlex
+    import shutil
+    from pathlib import Path
+
+    from teddy_nb.core import BadInput
+
+    words = shlex.split(command)
+    beside = Path(sys.executable).with_name(words[0]) if words else Path()
+    program = str(beside) if beside.is_file() else shutil.which(words[0]) if words else None
+    if program is None:
+        raise BadInput(f"{command!r} begins with no program that can be found")
+    return [program, *words[1:]]
+
 # %% ../nbs/toolkit/cli.ipynb #aeab6d80
 @call_parse
 def teddy_validate(
@@ -290,9 +397,12 @@ def teddy_validate(
 ):
     "Score a distilled set beside random real images of equal count and of equal bytes"
     with one_line_errors("teddy_validate"):
+        from teddy_nb.core import dist_state
         from teddy_nb.pipeline import score_folder
         from teddy_nb.validation import result_table
 
+        if not dist_state().is_main_process:  # Several processes would train the same students
+            return
         cfg = choose_protocol(dataset, protocol, student, bool(pool), labels, epochs, students)
         check_output(out)
         teachers = read_pool(pool) if pool else None
@@ -360,7 +470,7 @@ def teddy_forecast(
 # %% ../nbs/toolkit/cli.ipynb #36f1d754
 @call_parse
 def teddy_reproduce(
-    table: str,  # Which: table1, table2 or table3; table3_instance, scored by InstanceNorm; table1_small, table2_small; table2-detection; ablations
+    table: str,  # Which: table1, table2 or table3; table3_instance, scored by InstanceNorm; table3_search, table3_stages; table1_small, table2_small; table2-detection; ablations
     cells: str = "",  # Its columns, such as cifar10/1,cifar10/10; all if not given
     rows: str = "",  # Its rows, such as random,teddy_real; all if not given
     students: int = 0,  # For each number, where the table's own takes too long; the table's if not given

@@ -102,7 +102,7 @@ def small_resnet(
     model.maxpool = nn.Identity()
     return model
 
-# %% ../../nbs/toolkit/teachers/models.ipynb #c4bd4f6a
+# %% ../../nbs/toolkit/teachers/models.ipynb #5b735665
 BUILDERS = {}  # Prefix of a name to `(name, n_classes, size) -> model`, for networks that other modules bring
 
 
@@ -113,6 +113,7 @@ def build_model(
     size: int,  # Image height and width, pixels
 ) -> nn.Module:  # Randomly initialised
     "Build the network called `name`; raises `BadInput` for an unknown name"
+    name = str(name)
     if m := re.fullmatch(r"convnet-(\d{1,9})-(\d{1,9})-(\w+)", name):
         return ConvNet(channels, n_classes, size, int(m[1]), int(m[2]), m[3])
     if m := re.fullmatch(r"(resnet\d+)-small", name):
