@@ -454,23 +454,28 @@ def check_output(out: str):
 # %% ../nbs/toolkit/cli.ipynb #4be1dc51
 @call_parse
 def teddy_forecast(
-    recipe: str = "imagenet_prior",  # A preset of a named dataset
+    recipe: str = "",  # A preset, or prior or post; imagenet_prior if not given, or that of --dataset
+    dataset: str = "",  # A folder of class folders, or a named dataset under --root, to be read; the preset's shape alone if not given
     ipc: int = 50,  # Images per class
     devices: int = 1,  # Devices like this one that share the work
+    root: str = "data",  # Where a named dataset lies
+    size: int = 0,  # Height and width of the images in pixels; 0 for the dataset's own
 ):
-    "Forecast time and memory of a synthesis on this machine, from a few timed steps"
+    "Forecast time, memory and disk of every stage of a run on this machine, from a few timed steps of each"
     with one_line_errors("teddy_forecast"):
-        from teddy_nb.config import PostPoolConfig, get_recipe
-        from teddy_nb.pipeline import estimate_preset
+        from teddy_nb.config import get_recipe
+        from teddy_nb.scale import forecast
 
-        chosen = get_recipe(recipe)
-        smaller = " at most (its pruned teachers are smaller)" if isinstance(chosen.pool, PostPoolConfig) else ""
-        print(f"{recipe}, {ipc} images per class, {devices} devices: {estimate_preset(chosen, ipc, devices)}{smaller}")
+        if not dataset:
+            print(forecast(get_recipe(recipe or "imagenet_prior"), ipc, devices))
+            return
+        chosen = choose_recipe(dataset, recipe or "prior")
+        print(forecast(chosen, ipc, devices, read_data(dataset, root, size, download=False).train))
 
-# %% ../nbs/toolkit/cli.ipynb #36f1d754
+# %% ../nbs/toolkit/cli.ipynb #d824af8f
 @call_parse
 def teddy_reproduce(
-    table: str,  # Which: table1, table2 or table3; table3_instance, scored by InstanceNorm; table3_search, table3_stages; table1_small, table2_small; table2-detection; ablations
+    table: str,  # Which: table1, table2 or table3; table3_instance, table3_search, table3_stages; table1_small, table2_small; table2-detection; ablations
     cells: str = "",  # Its columns, such as cifar10/1,cifar10/10; all if not given
     rows: str = "",  # Its rows, such as random,teddy_real; all if not given
     students: int = 0,  # For each number, where the table's own takes too long; the table's if not given

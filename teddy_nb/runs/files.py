@@ -142,7 +142,7 @@ def append_line(
     "Append one JSON object with the time of day"
     with open(path, "ab+") as f:
         torn = f.tell() and os.pread(f.fileno(), 1, f.tell() - 1) != b"\n"
-        stamped = {"time": datetime.now().astimezone().isoformat(timespec="seconds"), **line}
+        stamped = {"time": datetime.now().astimezone().isoformat(timespec="milliseconds"), **line}
         f.write(b"\n" * bool(torn) + json.dumps(stamped).encode() + b"\n")
 
 
