@@ -151,7 +151,7 @@ def recipe_toml(
 
     return tomli_w.dumps(known(asdict(recipe)))
 
-# %% ../nbs/toolkit/cli.ipynb #1836c9a3
+# %% ../nbs/toolkit/cli.ipynb #e8570270
 @call_parse
 def teddy_distill(
     dataset: str = "digits",  # digits, cifar10, cifar100, tiny_imagenet, imagenet, imagenette, or a folder of class folders

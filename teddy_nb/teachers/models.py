@@ -102,7 +102,7 @@ def small_resnet(
     model.maxpool = nn.Identity()
     return model
 
-# %% ../../nbs/toolkit/teachers/models.ipynb #5b735665
+# %% ../../nbs/toolkit/teachers/models.ipynb #d5e1bd30
 BUILDERS = {}  # Prefix of a name to `(name, n_classes, size) -> model`, for networks that other modules bring
 
 
