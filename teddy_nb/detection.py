@@ -31,7 +31,7 @@ from .detecting.detection_data import Boxes, DetectionSet, DetectionSplits
 from .detecting.detection_files import DistilledDetection
 from .detecting.detection_init import init_detection
 from .detecting.detection_methods import DetectionMethod, DetectionResult, evaluate_detection, real_methods
-from .detecting.detector_pool import detection_pool, prepare_detection
+from .detecting.detector_pool import detection_pool, new_detector, prepare_detection
 from .detecting.detectors import Batch, augment, box_transform, make_batch
 from .matching.cost import CostEstimate, estimate_cost
 from .matching.feature_stats import bn_layers, moments
@@ -329,7 +329,8 @@ def distill_detection(
 ) -> tuple[Run, list[DetectionResult]]:
     "Distill a detection set, compare it, and write it as VOC and COCO: behind `teddy_distill --task detection`"
     data, recipe = prepare_detection(dataset, root, size, weights, backbone, students)
-    init_detection(data.train, recipe.synthesis.init, images, seed)  # Raises `BadInput` before anything is written
+    init_detection(data.train, recipe.synthesis.init, images, seed)  # Raise `BadInput` before anything is written
+    new_detector(recipe.detector, data.train, seed)
     about = {"images": len(data.train), "test_images": len(data.test), "classes": data.train.classes}
     settings = {"dataset": dataset, "n_images": images, "seed": seed, "data": about, "recipe": asdict(recipe)}
     run = Run(out, {"task": "detection", **settings})

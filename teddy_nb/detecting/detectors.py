@@ -51,7 +51,7 @@ def backbone_body(
         return model.features
     return nn.Sequential(OrderedDict((n, m) for n, m in model.named_children() if n not in ("avgpool", "fc")))
 
-
+# %% ../../nbs/toolkit/detecting/detectors.ipynb #f50c119c
 def load_weights(
     model: nn.Module,  # Changed in place
     path: Path,  # Of a state dict
@@ -104,7 +104,7 @@ def build_detector(
         box_predictor=FastRCNNPredictor(int(head), n_classes + 1), **(SMALL_PROPOSALS if small else PROPOSALS),
     )  # fmt: skip
 
-
+# %% ../../nbs/toolkit/detecting/detectors.ipynb #bb4fcfef
 PROPOSALS = {
     "rpn_pre_nms_top_n_train": 500, "rpn_post_nms_top_n_train": 200, "rpn_pre_nms_top_n_test": 300,
     "rpn_post_nms_top_n_test": 100, "box_batch_size_per_image": 64, "box_detections_per_img": 50,
@@ -220,7 +220,7 @@ def detect(
     model.train(mode)
     return [{**f, "labels": f["labels"] - 1} for f in found]
 
-
+# %% ../../nbs/toolkit/detecting/detectors.ipynb #a619675f
 def mean_ap(
     model: FasterRCNN,
     data: DetectionSet,
