@@ -10,6 +10,7 @@ __all__ = ['DATASET_SHAPES', 'check_run', 'check_labels', 'check_pool_recipe', '
 
 # %% ../nbs/toolkit/pipeline.ipynb #18ac62a3
 import io
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -100,6 +101,7 @@ def check_labels(
         require_folder(folder)
         if not (folder / "labels.bin").exists():
             require_space(folder, planned.bytes)
+            require_space(Path(tempfile.gettempdir()), planned.bytes * cfg.n_students)  # Those of the baselines
 
 # %% ../nbs/toolkit/pipeline.ipynb #39a3ab7d
 def check_pool_recipe(
