@@ -107,6 +107,10 @@ class SingleProcess(NamedTuple):
 def dist_state() -> SingleProcess:  # Or accelerate's PartialState, which has the same attributes
     "Return the processes that a launcher started to work together; `SingleProcess` if none did"
     if all(int(os.environ.get(name) or 1) < 2 for name in LAUNCHED):
+        if {"ACCELERATE_MIXED_PRECISION", "MASTER_ADDR"} <= os.environ.keys() and not set(LAUNCHED) & os.environ.keys():
+            raise BadInput(
+                "accelerate launch was asked for several processes and began one; use torchrun --nproc-per-node N"
+            )
         return SingleProcess(_accelerator() or torch.device("cpu"))
     from accelerate import PartialState
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LICENCES', 'DistilledSet', 'encode_png', 'read_images', 'read_set']
 
-# %% ../../nbs/toolkit/runs/distilled_set.ipynb #57aa9a58
+# %% ../../nbs/toolkit/runs/distilled_set.ipynb #d2550d6c
 import hashlib
 import io
 import json
@@ -34,6 +34,7 @@ from teddy_nb.runs.files import (
     write_file,
     write_json,
 )
+from .sharing import share_work
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #e9a3e94d
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,7 +51,7 @@ class DistilledSet(ImageSet):
     def pngs(self) -> list[bytes]:  # The images as PNG files, encoded once
         return [encode_png(x) for x in self.images]
 
-    @property
+    @cached_property
     def n_bytes(self) -> int:  # Of the images as PNG files
         return sum(map(len, self.pngs))
 
@@ -78,7 +79,7 @@ def from_pixels(
     provenance = {"source": data.name, **provenance}
     return cls(f"{data.name} at {ipc} per class", images, labels, data.classes, data.mean, data.std, provenance)
 
-# %% ../../nbs/toolkit/runs/distilled_set.ipynb #aef3f622
+# %% ../../nbs/toolkit/runs/distilled_set.ipynb #dcca58db
 @patch
 def digest(self: DistilledSet) -> str:  # Hex
     "Compute a digest of all that a student sees of the set"
@@ -91,9 +92,17 @@ def save(
     self: DistilledSet,
     folder: Path,  # Replaced if it holds another set
 ):
-    "Write the images as an ImageFolder with `classes.json`, `set.json` and a card"
-    if _holds(folder, self):
-        return
+    "Write the images as an ImageFolder with `classes.json`, `set.json` and a card, by one process of those that save it"
+    share_work([Path(folder)], self.write, lambda p: _holds(p, self), wait=0.1)
+    self.__dict__["n_bytes"] = sum(p.stat().st_size for p in Path(folder).rglob("*.png"))
+
+
+@patch
+def write(
+    self: DistilledSet,
+    folder: Path,  # Replaced
+):
+    "Write the folder whole or not at all"
     remove_partials(folder.parent)
     partial = folder.with_name(f"{folder.name}.{os.uname().nodename}-{os.getpid()}.partial")
     counts = [0] * self.n_classes

@@ -232,6 +232,18 @@ def converged_only(self: Pool) -> Pool:
     "Return the pool of the converged teacher alone (the setting of SRe2L)"
     return replace(self, kind="single", teachers=(self.converged,))
 
+# %% ../../nbs/toolkit/teachers/pool.ipynb #a00eb0cd
+@patch
+def merge(
+    self: Pool,
+    *others: Pool,  # Of the same data
+) -> Pool:  # On this pool's device; without trajectories, whose stages would be ambiguous
+    "Return the teachers of all these pools in one"
+    if not others:
+        return self
+    teachers = tuple(t for pool in (self, *others) for t in pool.teachers)
+    return replace(self, teachers=teachers, trajectory=()).to(self.device)
+
 # %% ../../nbs/toolkit/teachers/pool.ipynb #9439f82c
 @patch
 def _repr_markdown_(self: Pool):
@@ -376,7 +388,6 @@ MANIFEST_CHECKS = {
     "files": lambda v: isinstance(v, dict),
     "digest": _DIGEST,
 }
-
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #f9a35d2b
 def write_manifest(
