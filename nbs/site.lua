@@ -88,7 +88,19 @@ local function drop_repeated_signatures(blocks)
   return blocks
 end
 
+-- The cell of class "first" stands at the head of its page
+local function move_first(doc)
+  for i, block in ipairs(doc.blocks) do
+    if block.t == "Div" and block.classes:includes("first") then
+      doc.blocks:remove(i)
+      doc.blocks:insert(1, block)
+      return doc
+    end
+  end
+end
+
 return {
+  { Pandoc = move_first },
   { Math = number_equation },
   {
     traverse = "topdown",

@@ -8,7 +8,7 @@ __all__ = ['EVAL_BATCH', 'RANDOM_REAL', 'RANDOM_EQUAL_BYTES', 'soft_loss', 'new_
            'label_bytes', 'describe_labels', 'score_key', 'read_scores', 'validate', 'to_result', 'describe_protocol',
            'random_real', 'random_real_of_equal_bytes', 'random_baselines', 'evaluate_with_baselines']
 
-# %% ../nbs/04_validation.ipynb #60c1d9cb
+# %% ../nbs/04_validation.ipynb #1cfba33e
 import hashlib
 import json
 import tempfile
@@ -26,7 +26,7 @@ from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
 from .config import EvalConfig, TrainConfig
-from .core import BadInput, can_compile, format_mean_std, md_table, sample_std
+from .core import COUNT, BadInput, can_compile, check_value, format_mean_std, md_table, sample_std
 from .data.images import ImageSet, Splits, random_index_per_class
 from .runs.distilled_set import DistilledSet, encode_png
 from .runs.files import read_json, seal, tensor_digest, unseal, write_json
@@ -276,7 +276,7 @@ def read_scores(
     found = unseal(read_json(path, "key", *StudentScores._fields, "digest"), path)
     return StudentScores(*(found[k] for k in StudentScores._fields)) if found["key"] == key else None
 
-# %% ../nbs/04_validation.ipynb #9c56cf68
+# %% ../nbs/04_validation.ipynb #ad52dce7
 def validate(
     distilled: DistilledSet | list[DistilledSet],  # One set, or one for each seed
     pool: Pool | None,  # Gives soft labels; None for class labels
@@ -290,6 +290,8 @@ def validate(
     wait: float = 1.0,  # Seconds between two looks at the students of other processes; 0 to leave these to them
 ) -> Result | None:  # None if others still train students
     "Train students on a distilled set and score them on real images; raises `BadInput` if set or student do not fit"
+    if distilled == []:
+        raise BadInput("there is no set to score; give one, or one for each student")
     own_sets, made = isinstance(distilled, list), {}
     sets = distilled if own_sets else [distilled] * cfg.n_students
     for s in dict.fromkeys(sets):
@@ -353,6 +355,7 @@ def random_real(
     seed: int,  # Of the draw
 ) -> DistilledSet:
     "Return random real images, as many of each class"
+    check_value("ipc", ipc, COUNT)
     idx = torch.stack([random_index_per_class(data, i, seed) for i in range(ipc)], dim=1).flatten()
     about = {"source": data.name, "method": "random real images", "seed": seed}
     labels = data.labels[idx.to(data.device)]

@@ -1,4 +1,4 @@
-"Drop from the rendered site's themes and icons what no page and no script of it can use"
+"Drop from the rendered site's themes and icons what no page and no script of it can use, and store its plots as palettes"
 
 import os
 import re
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fontTools.subset import Subsetter
 from fontTools.ttLib import TTFont
+from PIL import Image
 
 RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 DECLARATION = re.compile(r'(?:"[^"]*"|[^;"])+')
@@ -80,6 +81,15 @@ def slim_icons(css: Path, font: Path):
     icons.save(font)
 
 
+def slim_plot(path: Path):
+    "Store a picture of few colours with a palette of 256, a quarter of its bytes; a photograph stays as it is"
+    with Image.open(path) as picture:
+        picture = picture.convert("RGB")
+        if picture.getcolors(4096):
+            small = picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+            small.save(path, optimize=True)
+
+
 def main():
     site = Path(os.environ["QUARTO_PROJECT_OUTPUT_DIR"])
     folder, used = site / "site_libs" / "bootstrap", words(site)
@@ -87,6 +97,8 @@ def main():
     light = next(css for p, css in sheets.items() if re.match(r"bootstrap-(?!dark|icons)", p.name))
     for path, css in sheets.items():
         path.write_text(drop_repeated(css, light) if "dark" in path.name else css, "utf-8")
+    for path in site.glob("**/figure-html/*.png"):
+        slim_plot(path)
     slim_icons(folder / "bootstrap-icons.css", folder / "bootstrap-icons.woff")
 
 

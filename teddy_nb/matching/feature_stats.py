@@ -142,6 +142,7 @@ class HookedNet(nn.Module):
         model: nn.Module,  # In evaluation mode; left as it is
         precision: str = "fp32",  # or `bf16`, which computes in half precision with channels last
         shifts: tuple[Tensor, ...] | None = None,  # `[C]` for every layer; the running means, or zero, when None
+        layers: bool = True,  # Whether the norm layers report anything
     ):
         super().__init__()
         shared = {} if precision == "bf16" else {id(t): t for t in (*model.parameters(), *model.buffers())}
@@ -149,7 +150,7 @@ class HookedNet(nn.Module):
         if precision == "bf16":
             self.model.to(memory_format=torch.channels_last)
         fuse_pools(self.model)
-        self.layers, self.head = norm_layers(self.model), last_linear(self.model)
+        self.layers, self.head = norm_layers(self.model) if layers else {}, last_linear(self.model)
         self.head.register_forward_pre_hook(_hook_features)
         zero = self.head.weight.new_zeros(())
         for i, m in enumerate(self.layers.values()):
@@ -176,7 +177,8 @@ def forward(
     x = x.contiguous(memory_format=torch.channels_last) if half else x
     with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
         logits = self.model(x)
-    m1, m2 = zip(*(vars(m).pop("stats") for m in self.layers.values()), strict=True)
+    stats = [vars(m).pop("stats") for m in self.layers.values()]
+    m1, m2 = zip(*stats, strict=True) if stats else ((), ())
     return TeacherOutput(logits.to(self.head.weight.dtype), vars(self.head).pop("stats"), m1, m2)
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #087f3ecc
@@ -330,7 +332,7 @@ def for_classes(
     class_mean, class_var = tuple(v[y] for v in shifted(self.class_mean)), tuple(v[y] for v in self.class_var)
     return TargetStats(shifted(self.mean), self.var, class_mean, class_var, self.features[y])
 
-# %% ../../nbs/toolkit/matching/feature_stats.ipynb #79d56970
+# %% ../../nbs/toolkit/matching/feature_stats.ipynb #1dca0d41
 class HookedTeacher:
     "A teacher whose norm layers report their inputs' moments, and the statistics that synthetic images should have"
 
@@ -341,8 +343,10 @@ class HookedTeacher:
         cfg: SynthesisConfig,
         folder: Path | None = None,  # Where computed statistics are kept; nowhere when None
     ):
-        stats = load_or_compute_stats(teacher.model, data, needs_class_stats(cfg), folder, cfg.precision)
-        self.teacher, self.net = teacher, HookedNet(teacher.model, cfg.precision, stats.mean)
+        stats = TargetStats((), ())
+        if cfg.has_layer_losses:
+            stats = load_or_compute_stats(teacher.model, data, needs_class_stats(cfg), folder, cfg.precision)
+        self.teacher, self.net = teacher, HookedNet(teacher.model, cfg.precision, stats.mean, cfg.has_layer_losses)
         class_batches = torch.arange(data.n_classes, device=data.device).split(cfg.batch_size)
         self.targets = [stats.for_classes(self.net, y) for y in class_batches]  # One for each batch of classes
 
@@ -360,11 +364,12 @@ class HookedTeachers(dict[Teacher, HookedTeacher]):
         "Compute the statistics of `teachers` that are not in the folder, shared with other processes"
         data, cfg, folder = self.args
         needs = lambda m: needs_class_stats(cfg) or not all(isinstance(v, BATCH_NORM) for v in norm_layers(m).values())
-        if folder is not None:
+        if folder is not None and cfg.has_layer_losses:
             needed = [t.model for t in dict.fromkeys(teachers) if t not in self and needs(t.model)]
             store_stats({stats_path(folder, m, data, cfg.precision): m for m in needed}, data, cfg.precision, log)
 
 
 def needs_class_stats(cfg: SynthesisConfig) -> bool:
     "Return whether the statistics of each class enter the loss"
-    return bool(cfg.classwise_share or cfg.class_mean_weight) and not cfg.batch_real
+    part = cfg.teacher_part
+    return bool(part.classwise_share or part.class_mean_weight) and not cfg.draws_real

@@ -142,7 +142,7 @@ def append_line(
     "Append one JSON object with the time of day"
     with open(path, "ab+") as f:
         torn = f.tell() and os.pread(f.fileno(), 1, f.tell() - 1) != b"\n"
-        stamped = {"time": datetime.now().astimezone().isoformat(timespec="seconds"), **line}
+        stamped = {"time": datetime.now().astimezone().isoformat(timespec="milliseconds"), **line}
         f.write(b"\n" * bool(torn) + json.dumps(stamped).encode() + b"\n")
 
 
@@ -267,7 +267,7 @@ def environment() -> dict[str, str]:
     packages = {p: version(p) for p in PACKAGES}
     return {"python": platform.python_version(), "machine": platform.machine(), **packages, "commit": commit}
 
-# %% ../../nbs/toolkit/runs/files.ipynb #eec3c451
+# %% ../../nbs/toolkit/runs/files.ipynb #12b5a131
 class Run:
     "A run folder: settings, log and paths"
 
@@ -284,7 +284,7 @@ class Run:
             others = [p for p in self.path.glob("[!.]*") if p.suffix != ".partial"]
             if others and not self.recipe.exists():  # Asked last, for another process may have begun the run meanwhile
                 raise BadInput(f"{self.path} is not empty and holds no run; choose another output folder")
-            share_work([self.recipe], lambda p: write_json(p, {**settings, "environment": environment()}), wait=0.1)
+            share_work([self.recipe], lambda p: write_json(p, seal({**settings, "environment": environment()})), wait=0.1)
             self.check_settings(settings)
         except OSError as e:
             raise BadInput(f"{self.path} cannot be used as a run folder: {e}") from e
@@ -293,7 +293,7 @@ class Run:
 @patch
 def check_settings(self: Run, settings: dict):
     "Raise `BadInput` unless the run in this folder was begun with `settings`"
-    old = read_json(self.recipe, "environment")
+    old = unseal(read_json(self.recipe, "environment"), self.recipe)
     old.pop("environment")
     if changed := [k for k in {**old, **settings} if old.get(k) != settings.get(k)]:
         raise BadInput(f"{self.path} holds a run with another {', '.join(changed)}; choose another output folder")
