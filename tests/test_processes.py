@@ -34,10 +34,10 @@ def start(*command: str) -> subprocess.Popen:
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    "Every file of a run but those that tell times; results without their seconds"
+    "Every file of a run but those that tell times; results without their seconds, which their digests cover"
     files = {p.relative_to(out).as_posix(): p for p in out.rglob("*") if p.is_file() and p.name != "log.jsonl"}
     found = {name: p.read_bytes() for name, p in files.items() if not name.endswith(".lock")}
-    return found | {"results.json": [{**r, "seconds": 0} for r in json.loads(found["results.json"])]}
+    return found | {"results.json": [{**r, "seconds": 0, "digest": ""} for r in json.loads(found["results.json"])]}
 
 
 def differences(out: Path, whole: dict[str, bytes]) -> list[str]:
