@@ -8,7 +8,7 @@ __all__ = ['DATASET_SHAPES', 'MadeFile', 'files_made', 'plot_timeline', 'BytesMo
            'teacher_cost', 'statistics_cost', 'synthesis_cost', 'label_cost', 'student_cost', 'Forecast',
            'format_seconds', 'format_bytes', 'forecast', 'Simulated', 'simulate_run']
 
-# %% ../nbs/07_scale.ipynb #124e5650
+# %% ../nbs/07_scale.ipynb #801b1ca0
 import heapq
 import math
 import random
@@ -20,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -60,7 +61,7 @@ def files_made(
     rows = [MadeFile(r["process"], r["timed"], r["file"], b - min(begins), r["seconds"]) for r, b in made]
     return sorted(rows, key=lambda r: r.begin)
 
-# %% ../nbs/07_scale.ipynb #d4bf0fb8
+# %% ../nbs/07_scale.ipynb #c770ae83
 def plot_timeline(
     made: Sequence[MadeFile],
     ax,  # Of matplotlib
@@ -69,12 +70,12 @@ def plot_timeline(
     processes = list(dict.fromkeys(r.process for r in made))
     kinds = {k: f"C{i}" for i, k in enumerate(dict.fromkeys(r.what for r in made))}
     for r in made:
-        y = processes.index(r.process)
-        ax.barh(y, r.seconds, 0.8, r.begin, color=kinds[r.what], edgecolor="white")
-        number = "".join(c for c in Path(r.file).stem if c.isdigit())
-        ax.text(r.begin + r.seconds / 2, y, number.lstrip("0") or "0", ha="center", va="center", color="white", size=8)
+        ax.barh(
+            processes.index(r.process), r.seconds, 0.8, r.begin, color=kinds[r.what], edgecolor="white", linewidth=0.5
+        )
     ax.set_yticks(range(len(processes)), [f"process {i + 1}" for i in range(len(processes))])
     ax.invert_yaxis()
+    ax.legend([plt.Rectangle((0, 0), 1, 1, color=c) for c in kinds.values()], kinds, fontsize=7, loc="upper right")
 
 # %% ../nbs/07_scale.ipynb #9f148b6b
 class BytesMoved(TorchDispatchMode):
@@ -204,7 +205,7 @@ def reading_seconds(
             files[i]
     return (time.perf_counter() - begin) / len(paths) / min(cpu_count(), 8)
 
-# %% ../nbs/07_scale.ipynb #13fea54f
+# %% ../nbs/07_scale.ipynb #5d5cb693
 def teacher_cost(
     recipe: Recipe,
     data: ImageSet,
@@ -221,7 +222,7 @@ def teacher_cost(
     weights = sum(v.nbytes for v in model.state_dict().values())
     return StageCost("teachers", passes * n_images * seconds / devices, memory, weights * (recipe.pool.size + 3))
 
-
+# %% ../nbs/07_scale.ipynb #6b49bfc1
 def statistics_cost(
     recipe: Recipe,
     data: ImageSet,
@@ -258,7 +259,7 @@ def synthesis_cost(
     pixels = ipc * data.n_classes * data.channels * data.size**2
     return StageCost("synthesis", cost.seconds * both, cost.memory, 2 * (4 + 1) * pixels)  # float32 blocks, PNG
 
-
+# %% ../nbs/07_scale.ipynb #84f2894e
 def label_cost(
     recipe: Recipe,
     data: ImageSet,
@@ -275,7 +276,7 @@ def label_cost(
     rounds = math.ceil(epochs / devices)
     return StageCost("labels", rounds * images * recipe.pool.size * seconds, memory, stored)
 
-
+# %% ../nbs/07_scale.ipynb #27a1aea9
 def student_cost(
     recipe: Recipe,
     data: ImageSet,
@@ -293,7 +294,7 @@ def student_cost(
         memory = max(memory, most)
     return StageCost("students", seconds, memory, 0.0)
 
-# %% ../nbs/07_scale.ipynb #2a555515
+# %% ../nbs/07_scale.ipynb #6c225f8d
 @dataclass(frozen=True)
 class Forecast:
     "What a run will take, stage by stage"
@@ -320,7 +321,7 @@ class Forecast:
 
     _repr_markdown_ = __str__
 
-
+# %% ../nbs/07_scale.ipynb #52200ad4
 def format_seconds(
     seconds: float,
 ) -> str:
@@ -330,7 +331,7 @@ def format_seconds(
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.1f} s"
 
-
+# %% ../nbs/07_scale.ipynb #e0b8114f
 def format_bytes(
     n: float,
 ) -> str:
@@ -339,7 +340,7 @@ def format_bytes(
         f"{n / size:.1f} {unit}" for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)) if n >= size or unit == "kB"
     )
 
-# %% ../nbs/07_scale.ipynb #31263372
+# %% ../nbs/07_scale.ipynb #c323cefa
 def forecast(
     recipe: Recipe,
     ipc: int,  # Images per class
@@ -372,7 +373,7 @@ class Simulated(NamedTuple):
     lost: float  # Of all devices: on blocks that preemption cut short
     idle: float  # Of all devices: waiting for the end of a stage, or for a device to come back
 
-
+# %% ../nbs/07_scale.ipynb #98246570
 def simulate_run(
     stages: Sequence[Sequence[float]],  # Length of each block of each stage; a stage begins when the last has ended
     devices: int,
