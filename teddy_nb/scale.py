@@ -204,7 +204,7 @@ def reading_seconds(
             files[i]
     return (time.perf_counter() - begin) / len(paths) / min(cpu_count(), 8)
 
-# %% ../nbs/07_scale.ipynb #553d4e69
+# %% ../nbs/07_scale.ipynb #13fea54f
 def teacher_cost(
     recipe: Recipe,
     data: ImageSet,
@@ -293,7 +293,7 @@ def student_cost(
         memory = max(memory, most)
     return StageCost("students", seconds, memory, 0.0)
 
-# %% ../nbs/07_scale.ipynb #4c412de3
+# %% ../nbs/07_scale.ipynb #2a555515
 @dataclass(frozen=True)
 class Forecast:
     "What a run will take, stage by stage"
@@ -339,7 +339,7 @@ def format_bytes(
         f"{n / size:.1f} {unit}" for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)) if n >= size or unit == "kB"
     )
 
-# %% ../nbs/07_scale.ipynb #ca27874e
+# %% ../nbs/07_scale.ipynb #31263372
 def forecast(
     recipe: Recipe,
     ipc: int,  # Images per class
@@ -363,7 +363,7 @@ def forecast(
     where = f"{devices} device{'s' * (devices > 1)} like this {data.device.type}"
     return Forecast(f"{recipe.name}, {ipc} images per class, {where}{smaller}", stages)
 
-# %% ../nbs/07_scale.ipynb #59c39c95
+# %% ../nbs/07_scale.ipynb #74f3d30d
 class Simulated(NamedTuple):
     "What became of the devices' time, in the unit of the blocks"
 
@@ -381,8 +381,9 @@ def simulate_run(
     seed: int = 0,  # Of the preemptions
 ) -> Simulated:
     "Play a run through: a free device takes the next block; one that is taken away leaves its block to the others"
-    rate = random.Random(seed)
-    cuts = [rate.expovariate(1 / preempt_every) for _ in range(devices)]
+    rng = random.Random(seed)
+    until_cut = lambda: preempt_every * rng.expovariate(1.0)
+    cuts = [until_cut() for _ in range(devices)]
     now = busy = lost = 0.0
     for blocks in stages:
         free, open_blocks = [(now, d) for d in range(devices)], [(now, i) for i in range(len(blocks))]
@@ -394,7 +395,7 @@ def simulate_run(
                 lost += max(0.0, cuts[d] - begin)
                 heapq.heappush(open_blocks, (max(begin, cuts[d]), i))
                 back = max(begin, cuts[d]) + restart
-                cuts[d] = back + rate.expovariate(1 / preempt_every)
+                cuts[d] = back + until_cut()
             else:
                 back, busy = begin + blocks[i], busy + blocks[i]
                 now = max(now, back)
