@@ -14,6 +14,8 @@ __all__ = ['INITS', 'SYNTHESIS_VALUES', 'CROP', 'TINY_TEACHER', 'IMAGENET_TEACHE
 # %% ../nbs/toolkit/config.ipynb #925b368a
 from dataclasses import dataclass, replace
 
+from fastcore.basics import patch
+
 from .core import COUNT, POSITIVE, SHARE, BadInput, Number, check_fields, check_value
 from .data.augment import AffineConfig
 
@@ -52,20 +54,21 @@ def check_trained(
 
 @dataclass(frozen=True)
 class PriorPoolConfig:
-    "Configure one trajectory that is cut at several stages (section D.1, prior generation)"
+    "Configure trajectories that are cut at several stages (section D.1, prior generation)"
 
     training: TrainConfig
     stages: tuple[int, ...]  # Epochs after which a teacher is kept, ascending
+    trajectories: int = 1  # Trainings from different seeds; one in the paper
 
     def __post_init__(self):
         check_trained(self)
-        check_fields(self, stages=tuple)
+        check_fields(self, stages=tuple, trajectories=COUNT)
         if not self.stages or not all(map(COUNT.allows, self.stages)) or list(self.stages) != sorted({*self.stages}):
             raise BadInput(f"stages of PriorPoolConfig is {self.stages}; choose ascending whole numbers from 1")
 
     @property
     def size(self) -> int:  # Teachers in the pool
-        return len(self.stages)
+        return len(self.stages) * self.trajectories
 
 # %% ../nbs/toolkit/config.ipynb #db16805b
 @dataclass(frozen=True)
@@ -92,7 +95,10 @@ SYNTHESIS_VALUES = {
     "iterations": COUNT, "lr": POSITIVE, "bn_weight": ("auto", Number(0)), "n_teachers": COUNT,
     "schedule": ("all", "cycle"), "init": INITS, "batch_size": COUNT, "group_size": COUNT, "betas": [SHARE, SHARE],
     "weight_decay": Number(0), "first_bn_multiplier": Number(0), "classwise_share": SHARE,
-    "class_mean_weight": Number(0), "augment": ("dsa", AffineConfig), "batch_real": Number(0, whole=True),
+    "class_mean_weight": Number(0), "augment": ("dsa", "dsa_classwise", AffineConfig),
+    "batch_real": Number(0, whole=True), "ce_weight": Number(0), "class_mean_distance": ("l2", "squared"),
+    "optimizer": ("adam", "sgd"), "momentum": SHARE, "n_extractors": Number(0, whole=True),
+    "stored_augmentations": Number(0, whole=True),
     "precision": ("fp32", "bf16"), "compile": ("auto", True, False), "groups_per_batch": COUNT,
     "micro_batch": ("auto", Number(0, whole=True)),
 }  # fmt: skip
@@ -103,7 +109,7 @@ class SynthesisConfig:
     "Configure how a pool is turned into images (Table 5)"
 
     iterations: int  # Steps on the pixels
-    lr: float  # Of Adam on the pixels, at the first step
+    lr: float  # Of the pixels, at the first step
     bn_weight: float | str  # Weight of the statistics against cross-entropy; `auto`: found from the first steps
     n_teachers: int  # Drawn for each image index
     schedule: str = "all"  # `all` teachers at every step, divided by their number; `cycle`: one after the other
@@ -117,15 +123,57 @@ class SynthesisConfig:
     class_mean_weight: float = 0.0  # Weight of the class means of the last features (Eq. 11); 0 is Eq. 14 as printed
     augment: AffineConfig | str = (
         AffineConfig()
-    )  # Of the synthetic images, drawn anew for each image and step, or `dsa`
+    )  # Drawn for each image and step; or an operation of DSA a step (`dsa`), or one a class (`dsa_classwise`)
     batch_real: int = 0  # Real images a class and step whose statistics are the targets; 0: those of the whole set
     precision: str = "fp32"  # or `bf16`, with channels last
     compile: bool | str = "auto"  # torch.compile; `auto`: when it repays itself
     groups_per_batch: int = 1  # Groups in one batch, each with statistics of its own; only speed depends on it
     micro_batch: int | str = "auto"  # Images in one pass, 0 for all; `auto`: all, and exact halves when memory is short
+    ce_weight: float = 1.0  # Of cross-entropy
+    class_mean_distance: str = "l2"  # `l2` norm (Eq. 11), or `squared`, as DM and its successors have it
+    optimizer: str = "adam"  # With a cosine to zero; or `sgd`, whose learning rate is constant
+    momentum: float = 0.5  # Of SGD
+    n_extractors: int = 0  # Random networks that give the class means, one a step; 0: the teachers give them
+    stored_augmentations: int = 0  # For which the extractors' class means are stored; 0: real images at each step
 
     def __post_init__(self):
         check_fields(self, **SYNTHESIS_VALUES)
+        self.check_extractors()
+
+# %% ../nbs/toolkit/config.ipynb #0dd9eb6a
+@patch
+def check_extractors(self: SynthesisConfig):
+    "Raise `BadInput` for class means that nothing computes"
+    if self.n_extractors and not (self.class_mean_weight and self.batch_real):
+        raise BadInput("n_extractors gives class means of real images; set class_mean_weight and batch_real too")
+    if self.stored_augmentations and not (self.n_extractors and self.augment == "dsa_classwise"):
+        raise BadInput(
+            "stored_augmentations stores the extractors' class means; set n_extractors, and augment to dsa_classwise"
+        )
+
+# %% ../nbs/toolkit/config.ipynb #ae705706
+@patch(as_prop=True)
+def has_layer_losses(self: SynthesisConfig) -> bool:
+    "Whether the teachers' layers are compared: always, but for a weight of 0 beside extractors"
+    return bool(self.bn_weight) or not self.n_extractors
+
+
+@patch(as_prop=True)
+def draws_real(self: SynthesisConfig) -> bool:
+    "Whether each step draws real images"
+    return self.batch_real > 0 and not self.stored_augmentations
+
+# %% ../nbs/toolkit/config.ipynb #ae075f87
+@patch(as_prop=True)
+def teacher_part(self: SynthesisConfig) -> SynthesisConfig:
+    "Return what the teachers compute: all, or what the extractors leave"
+    return replace(self, class_mean_weight=0.0, n_extractors=0, stored_augmentations=0) if self.n_extractors else self
+
+
+@patch(as_prop=True)
+def extractor_part(self: SynthesisConfig) -> SynthesisConfig:
+    "Return what the extractors compute: the class means"
+    return replace(self, ce_weight=0.0, bn_weight=0.0, classwise_share=0.0)
 
 # %% ../nbs/toolkit/config.ipynb #5648cf6e
 @dataclass(frozen=True)

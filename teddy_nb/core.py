@@ -88,7 +88,7 @@ def check_fields(
         values = values if type(values) is tuple else (values,)
         check_value(f"{field} of {type(cfg).__name__}", getattr(cfg, field), *values)
 
-# %% ../nbs/toolkit/core.ipynb #bbad60b4
+# %% ../nbs/toolkit/core.ipynb #0899e1f8
 LAUNCHED = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")  # What launchers set
 
 
@@ -107,6 +107,10 @@ class SingleProcess(NamedTuple):
 def dist_state() -> SingleProcess:  # Or accelerate's PartialState, which has the same attributes
     "Return the processes that a launcher started to work together; `SingleProcess` if none did"
     if all(int(os.environ.get(name) or 1) < 2 for name in LAUNCHED):
+        if {"ACCELERATE_MIXED_PRECISION", "MASTER_ADDR"} <= os.environ.keys() and not set(LAUNCHED) & os.environ.keys():
+            raise BadInput(
+                "accelerate launch was asked for several processes and began one; use torchrun --nproc-per-node N"
+            )
         return SingleProcess(_accelerator() or torch.device("cpu"))
     from accelerate import PartialState
 
@@ -119,6 +123,8 @@ def _accelerator():
 
 def default_device() -> torch.device:
     "Return where to work when the user does not say: an accelerator, its own for each of several processes, or the CPU"
+    if not os.environ.get("TEDDY_TF32"):  # cuDNN would round fp32 convolutions to 10 bits unasked
+        torch.backends.cudnn.allow_tf32 = False
     return dist_state().device
 
 # %% ../nbs/toolkit/core.ipynb #4996f2a6

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from .config import PostPoolConfig, Recipe, TrainConfig
-from .core import BadInput, generator, seeded
+from .core import BadInput, dist_state, generator, seeded
 from .data.images import ImageSet, Splits
 from .matching.feature_stats import bn_layers
 from .pool_prior import train_trajectory
@@ -148,7 +148,8 @@ def finetune_to(
 ) -> float:  # Epochs it took
     "Fine-tune until the accuracy is as near to `target` as the steps in `CHECK_STEPS` allow"
     sample = data.test.subset(torch.randperm(len(data.test), generator=generator(0, "finetune"))[:1000])
-    start, n_steps = accuracy(model, sample), 0
+    dist = dist_state()
+    start, n_steps = accuracy(model, sample, dist=dist), 0
     best = (abs(start - target), 0.0, copy.deepcopy(model.state_dict()))
 
     def has_crossed(epochs_done):
@@ -156,11 +157,11 @@ def finetune_to(
         n_steps += 1
         if n_steps not in CHECK_STEPS:
             return False
-        score = accuracy(model, sample)
+        score = accuracy(model, sample, dist=dist)
         best = min(best, (abs(score - target), epochs_done, copy.deepcopy(model.state_dict())), key=lambda b: b[0])
         return (score >= target) != (start >= target)
 
-    fit(model, data.train, cfg, seed, on_step=has_crossed, desc=desc)
+    fit(model, data.train, cfg, seed, on_step=has_crossed, desc=desc, dist=dist)
     model.load_state_dict(best[2])
     return best[1]
 
@@ -178,10 +179,10 @@ def finetune_member(
     "Fine-tune one pruned network and freeze it"
     start, epochs, desc = time.perf_counter(), cfg.epochs, f"fine-tuning {j}"
     if target is None:
-        fit(model, data.train, cfg, seed, desc=desc)
+        fit(model, data.train, cfg, seed, desc=desc, dist=dist_state())
     else:
         epochs = finetune_to(model, data, cfg, target, seed, desc)
-    score = accuracy(model, data.test)
+    score = accuracy(model, data.test, dist=dist_state())
     seconds = round(time.perf_counter() - start, 2)
     facts = {"pool_index": j, "target_accuracy": target, "seconds": seconds}
     member = make_teacher(model, arch, epochs, score, data.train, **facts)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['keep_every_epoch', 'train_trajectory', 'train_pool']
 
-# %% ../nbs/01_pool_prior.ipynb #324a7211
+# %% ../nbs/01_pool_prior.ipynb #181a913e
 import math
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .config import Recipe, TrainConfig
-from .core import BadInput
+from .core import POSITIVE, BadInput, check_value, dist_state
 from .data.images import Splits
 from .teachers.pool import Pool, PoolFolder, make_teacher, open_pool
 from .teachers.training import accuracy, fit, new_model
@@ -27,12 +27,12 @@ def keep_every_epoch(
     log: Callable | None = None,  # Called with one line of facts an epoch
 ):
     "Train one network, from the last epoch in the folder on, and keep it after every epoch"
-    data, start = pool_folder.data, time.perf_counter()
+    data, dist, start = pool_folder.data, dist_state(), time.perf_counter()
     model = new_model(arch, data.train, seed)
 
     def keep(epoch, loss):
         nonlocal start
-        score = accuracy(model, data.test)
+        score = accuracy(model, data.test, dist=dist)
         seconds = round(time.perf_counter() - start, 2)
         pool_folder.add(make_teacher(model, arch, epoch, score, data.train, seconds=seconds))
         if log:
@@ -40,7 +40,7 @@ def keep_every_epoch(
         start = time.perf_counter()
 
     checkpoint = pool_folder.path / "checkpoint.safetensors"
-    fit(model, data.train, cfg, seed, on_epoch=keep, checkpoint=checkpoint, desc="teacher")
+    fit(model, data.train, cfg, seed, on_epoch=keep, checkpoint=checkpoint, desc="teacher", dist=dist)
     if len(pool_folder.entries) < math.ceil(cfg.epochs):
         raise BadInput(f"{checkpoint} is ahead of the teachers beside it; remove it")
 
@@ -57,6 +57,7 @@ def train_trajectory(
     stages: tuple[int, ...] = (),  # Epochs of the teachers that the manifest names
 ) -> Pool:  # On the data's device; its trajectory on the CPU
     "Train one network and keep it after every epoch"
+    check_value("epochs", cfg.epochs, POSITIVE)
     settings = {"model": arch, "training": asdict(cfg), "seed": seed, "images": len(data.train)}
     with open_pool(folder, data, **settings) as pool_folder:
         if not pool_folder.is_finished:
@@ -77,8 +78,14 @@ def train_pool(
     | None = None,  # Keeps the trajectory, and goes on where it was stopped; a temporary one when None
     log: Callable | None = None,  # Called with one line of facts an epoch
 ) -> Pool:  # On the data's device; its trajectory on the CPU
-    "Train one network and cut its trajectory at the recipe's stages (D.1, prior generation); raises `BadInput` for others"
+    "Train one network, or several, and cut each trajectory at the recipe's stages (D.1, prior generation); raises `BadInput` for others"
     cfg, stages = recipe.pool.training, recipe.pool.stages
     if outside := [s for s in stages if not 0 < s <= cfg.epochs]:
         raise BadInput(f"stage {outside[0]} lies outside the {cfg.epochs:g} epochs of training")
-    return train_trajectory(data, recipe.model, cfg, recipe.seed, folder, log, stages).at_stages(*stages)
+
+    def trajectory(t):
+        home = Path(folder).with_name(f"{Path(folder).name}_{t}") if folder and t else folder
+        return train_trajectory(data, recipe.model, cfg, recipe.seed + t, home, log, stages).at_stages(*stages)
+
+    first, *others = map(trajectory, range(recipe.pool.trajectories))
+    return first.merge(*others)

@@ -363,7 +363,7 @@ def forecast(
     where = f"{devices} device{'s' * (devices > 1)} like this {data.device.type}"
     return Forecast(f"{recipe.name}, {ipc} images per class, {where}{smaller}", stages)
 
-# %% ../nbs/07_scale.ipynb #59c39c95
+# %% ../nbs/07_scale.ipynb #74f3d30d
 class Simulated(NamedTuple):
     "What became of the devices' time, in the unit of the blocks"
 
@@ -381,8 +381,9 @@ def simulate_run(
     seed: int = 0,  # Of the preemptions
 ) -> Simulated:
     "Play a run through: a free device takes the next block; one that is taken away leaves its block to the others"
-    rate = random.Random(seed)
-    cuts = [rate.expovariate(1 / preempt_every) for _ in range(devices)]
+    rng = random.Random(seed)
+    until_cut = lambda: preempt_every * rng.expovariate(1.0)
+    cuts = [until_cut() for _ in range(devices)]
     now = busy = lost = 0.0
     for blocks in stages:
         free, open_blocks = [(now, d) for d in range(devices)], [(now, i) for i in range(len(blocks))]
@@ -394,7 +395,7 @@ def simulate_run(
                 lost += max(0.0, cuts[d] - begin)
                 heapq.heappush(open_blocks, (max(begin, cuts[d]), i))
                 back = max(begin, cuts[d]) + restart
-                cuts[d] = back + rate.expovariate(1 / preempt_every)
+                cuts[d] = back + until_cut()
             else:
                 back, busy = begin + blocks[i], busy + blocks[i]
                 now = max(now, back)

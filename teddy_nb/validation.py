@@ -4,13 +4,16 @@
 
 # %% auto #0
 __all__ = ['EVAL_BATCH', 'RANDOM_REAL', 'RANDOM_EQUAL_BYTES', 'soft_loss', 'new_student', 'StudentScores', 'predict_classes',
-           'train_student', 'Result', 'result_table', 'check_distilled', 'make_labels', 'validate', 'describe_protocol',
-           'random_real', 'label_bytes', 'random_real_of_equal_bytes', 'random_baselines', 'evaluate_with_baselines']
+           'train_student', 'Result', 'result_table', 'check_distilled', 'make_labels', 'check_set_and_pool',
+           'label_bytes', 'describe_labels', 'score_key', 'read_scores', 'validate', 'to_result', 'describe_protocol',
+           'random_real', 'random_real_of_equal_bytes', 'random_baselines', 'evaluate_with_baselines']
 
-# %% ../nbs/04_validation.ipynb #60c1d9cb
+# %% ../nbs/04_validation.ipynb #1cfba33e
+import hashlib
 import json
 import tempfile
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean
@@ -23,9 +26,11 @@ from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
 from .config import EvalConfig, TrainConfig
-from .core import BadInput, can_compile, format_mean_std, md_table, sample_std
+from .core import COUNT, BadInput, can_compile, check_value, format_mean_std, md_table, sample_std
 from .data.images import ImageSet, Splits, random_index_per_class
 from .runs.distilled_set import DistilledSet, encode_png
+from .runs.files import read_json, seal, tensor_digest, unseal, write_json
+from .runs.sharing import claim_missing
 from .students.epoch_augment import EpochAugConfig, EpochView
 from teddy_nb.students.soft_labels import (
     OnlineLabels,
@@ -199,68 +204,28 @@ def make_labels(
     data: Splits,
     cfg: EvalConfig,
     folder: Path,  # For stored labels
+    log: Callable | None = None,  # Called with the seconds of each epoch
 ) -> OnlineLabels | StoredLabels | None:  # None for class labels
     "Return the labels of a protocol; raises `BadInput` if the set does not fit the data or the pool"
-    check_distilled(distilled, data.test)
+    check_set_and_pool(distilled, pool, data.test, cfg)
     if not cfg.is_soft:
         return None
-    if pool is None:
-        raise BadInput(f"{cfg.labels} labels come from a pool; name one, or use hard labels")
     online = OnlineLabels(EpochView(distilled, EpochAugConfig.from_eval(cfg, seed=0)), pool, cfg)
-    return online if cfg.labels == "online" else store_labels(online, folder)
+    return online if cfg.labels == "online" else store_labels(online, folder, log)
 
-# %% ../nbs/04_validation.ipynb #9c56cf68
-def validate(
-    distilled: DistilledSet | list[DistilledSet],  # One set, or one for each seed
-    pool: Pool | None,  # Gives soft labels; None for class labels
-    data: Splits,  # Its test part is scored
-    cfg: EvalConfig,
-    method: str = "distilled",  # Name of the row
-    seconds: float = 0.0,  # Spent on making the set
-    folder: Path | None = None,  # Keeps stored labels, of several sets in `0`, `1`, ...; a temporary one when None
-) -> Result:
-    "Train students on a distilled set and score them on real images; raises `BadInput` if set or student do not fit"
-    sets = distilled if isinstance(distilled, list) else [distilled] * cfg.n_students
-    with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as home:
-        labels = {}
-        for i, s in enumerate(dict.fromkeys(sets)):
-            place = Path(home) / f"{i}" if isinstance(distilled, list) else Path(home)
-            labels[s] = make_labels(s, pool, data, cfg, place)
-        scores = [train_student(s, labels[s], data.test, cfg, seed) for seed, s in enumerate(sets)]
-    made = labels[sets[0]]
-    size = round(mean(s.n_bytes for s in labels)) + (made.bytes if made else 0)
-    percent = lambda values: [round(100 * v, 2) for v in values]
-    ends, best = percent(s.curve[-1] for s in scores), percent(max(s.curve) for s in scores)
-    protocol = describe_protocol(sets, made, pool, data.test, cfg)
-    row = ends, best, percent(s.f1 for s in scores), len(sets[0]), size, round(seconds, 1), protocol
-    return Result(method, cfg.labels, *row)
 
-# %% ../nbs/04_validation.ipynb #a2ef359b
-def describe_protocol(
-    sets: list[DistilledSet],  # One a student
-    labels: OnlineLabels | StoredLabels | None,  # None for class labels
+def check_set_and_pool(
+    distilled: DistilledSet,
     pool: Pool | None,
     test: ImageSet,
     cfg: EvalConfig,
-) -> dict:  # JSON values
-    "Return all that a score depends on"
-    protocol = {"test": test.name, "test_images": len(test), "students": len(sets), "set": sets[0].provenance}
-    if labels:
-        stages = [t.stage for t in pool.teachers]
-        protocol |= {"pool": pool.kind, "stages": stages, "soft_labels": labels.description}
-    return json.loads(json.dumps({**protocol, **asdict(cfg)}))
-
-# %% ../nbs/04_validation.ipynb #6cdc3c9c
-def random_real(
-    data: ImageSet,  # Training part
-    ipc: int,  # Images per class
-    seed: int,  # Of the draw
-) -> DistilledSet:
-    "Return random real images, as many of each class"
-    idx = torch.stack([random_index_per_class(data, i, seed) for i in range(ipc)], dim=1).flatten()
-    about = {"source": data.name, "method": "random real images", "seed": seed}
-    labels = data.labels[idx.to(data.device)]
-    return DistilledSet(f"{data.name}, real", data.take(idx), labels, data.classes, data.mean, data.std, about)
+):
+    "Raise `BadInput` if a set does not fit the test part, or its labels need a pool and there is none that fits"
+    check_distilled(distilled, test)
+    if cfg.is_soft and pool is None:
+        raise BadInput(f"{cfg.labels} labels come from a pool; name one, or use hard labels")
+    if cfg.is_soft:
+        pool.check_matches(distilled)
 
 # %% ../nbs/04_validation.ipynb #ec00149c
 def label_bytes(
@@ -275,6 +240,126 @@ def label_bytes(
     if cfg.labels == "online":
         return sum(v.nbytes for v in pool_state(pool))
     return plan_storage(cfg.labels, int(cfg.training.epochs), images, n_classes).bytes
+
+
+def describe_labels(
+    images: int,
+    n_classes: int,
+    pool: Pool | None,
+    cfg: EvalConfig,  # With soft labels
+) -> str:
+    "Return a set's labels in words"
+    if cfg.labels == "online":
+        return f"online, by {len(pool)} teachers"
+    return plan_storage(cfg.labels, int(cfg.training.epochs), images, n_classes).description
+
+# %% ../nbs/04_validation.ipynb #5c0e1a70
+def score_key(
+    distilled: DistilledSet,
+    pool: Pool | None,
+    test: ImageSet,
+    cfg: EvalConfig,
+) -> str:  # Hex digest
+    "Return a digest of all that the scores of students depend on, but for their seed"
+    about = {**asdict(cfg), "n_students": 1, "test": [test.name, len(test)], "set": distilled.digest()}
+    about["pool"] = tensor_digest(*pool_state(pool)) if cfg.is_soft else None
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def read_scores(
+    path: Path,
+    key: str,  # From `score_key`
+) -> StudentScores | None:  # None if they are absent or another set's
+    "Read the scores of a student"
+    if not path.exists():
+        return None
+    found = unseal(read_json(path, "key", *StudentScores._fields, "digest"), path)
+    return StudentScores(*(found[k] for k in StudentScores._fields)) if found["key"] == key else None
+
+# %% ../nbs/04_validation.ipynb #ad52dce7
+def validate(
+    distilled: DistilledSet | list[DistilledSet],  # One set, or one for each seed
+    pool: Pool | None,  # Gives soft labels; None for class labels
+    data: Splits,  # Its test part is scored
+    cfg: EvalConfig,
+    method: str = "distilled",  # Name of the row
+    seconds: float = 0.0,  # Spent on making the set
+    folder: Path | None = None,  # Keeps stored labels, of several sets in `0`, `1`, ...; a temporary one when None
+    scores: Path | None = None,  # Keeps the scores of each student; in `folder` when None
+    log: Callable | None = None,  # Called with the seconds of each student and of each epoch of labels
+    wait: float = 1.0,  # Seconds between two looks at the students of other processes; 0 to leave these to them
+) -> Result | None:  # None if others still train students
+    "Train students on a distilled set and score them on real images; raises `BadInput` if set or student do not fit"
+    if distilled == []:
+        raise BadInput("there is no set to score; give one, or one for each student")
+    own_sets, made = isinstance(distilled, list), {}
+    sets = distilled if own_sets else [distilled] * cfg.n_students
+    for s in dict.fromkeys(sets):
+        check_set_and_pool(s, pool, data.test, cfg)
+    with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as home:
+        keys = {s: score_key(s, pool, data.test, cfg) for s in dict.fromkeys(sets)}
+        places = {s: Path(home) / f"{i}" if own_sets else Path(home) for i, s in enumerate(keys)}
+        seeds = {Path(scores or f"{home}/scores") / f"{seed}.json": seed for seed in range(len(sets))}
+        read = lambda path: read_scores(path, keys[sets[seeds[path]]])
+        whole = lambda path: read(path) is not None
+        if not own_sets and not all(map(whole, seeds)):  # All processes label, also those without a student
+            made[distilled] = make_labels(distilled, pool, data, cfg, places[distilled], log)
+        with closing(claim_missing(list(seeds), whole, log, "students", wait)) as missing:
+            for path in missing:
+                s = sets[seed := seeds[path]]
+                if s not in made:
+                    made[s] = make_labels(s, pool, data, cfg, places[s], log)
+                student = train_student(s, made[s], data.test, cfg, seed)
+                write_json(path, seal({"key": keys[s], **student._asdict()}))
+        found = [read(path) for path in seeds]
+    return None if None in found else to_result(found, sets, pool, data, cfg, method, seconds)
+
+# %% ../nbs/04_validation.ipynb #a2ef359b
+def to_result(
+    scores: list[StudentScores],  # One a student
+    sets: list[DistilledSet],  # One a student
+    pool: Pool | None,
+    data: Splits,
+    cfg: EvalConfig,
+    method: str,
+    seconds: float,  # Spent on making the set
+) -> Result:
+    "Join the scores of all students to a row"
+    percent = lambda values: [round(100 * v, 2) for v in values]
+    ends, best = percent(s.curve[-1] for s in scores), percent(max(s.curve) for s in scores)
+    images, n_classes = len(sets[0]), sets[0].n_classes
+    size = round(mean(s.n_bytes for s in dict.fromkeys(sets))) + label_bytes(images, n_classes, pool, cfg)
+    protocol = describe_protocol(sets, pool, data.test, cfg)
+    row = ends, best, percent(s.f1 for s in scores), images, size, round(seconds, 1), protocol
+    return Result(method, cfg.labels, *row)
+
+
+def describe_protocol(
+    sets: list[DistilledSet],  # One a student
+    pool: Pool | None,
+    test: ImageSet,
+    cfg: EvalConfig,
+) -> dict:  # JSON values
+    "Return all that a score depends on"
+    protocol = {"test": test.name, "test_images": len(test), "students": len(sets), "set": sets[0].provenance}
+    if cfg.is_soft:
+        stages = [t.stage for t in pool.teachers]
+        words = describe_labels(len(sets[0]), sets[0].n_classes, pool, cfg)
+        protocol |= {"pool": pool.kind, "stages": stages, "soft_labels": words}
+    return json.loads(json.dumps({**protocol, **asdict(cfg)}))
+
+# %% ../nbs/04_validation.ipynb #6cdc3c9c
+def random_real(
+    data: ImageSet,  # Training part
+    ipc: int,  # Images per class
+    seed: int,  # Of the draw
+) -> DistilledSet:
+    "Return random real images, as many of each class"
+    check_value("ipc", ipc, COUNT)
+    idx = torch.stack([random_index_per_class(data, i, seed) for i in range(ipc)], dim=1).flatten()
+    about = {"source": data.name, "method": "random real images", "seed": seed}
+    labels = data.labels[idx.to(data.device)]
+    return DistilledSet(f"{data.name}, real", data.take(idx), labels, data.classes, data.mean, data.std, about)
 
 # %% ../nbs/04_validation.ipynb #c004e1ad
 def random_real_of_equal_bytes(

@@ -15,8 +15,11 @@ from teddy_nb.data.augment import AffineConfig
 from teddy_nb.data.datasets import load_data
 from teddy_nb.matching.feature_stats import HookedTeachers
 from teddy_nb.matching.matching_loss import Matching
-from teddy_nb.teachers.pool import make_teacher
-from teddy_nb.teachers.training import new_model
+from teddy_nb.students.epoch_augment import EpochAugConfig, EpochView
+from teddy_nb.students.soft_labels import OnlineLabels
+from teddy_nb.teachers.pool import Pool, make_teacher
+from teddy_nb.teachers.training import EpochAugment, epoch_batches, make_optimizer, new_model, train_step
+from teddy_nb.validation import random_real, soft_loss
 
 WAITS = {Tensor.item, Tensor.tolist, Tensor.cpu, Tensor.numpy, Tensor.nonzero, Tensor.unique, Tensor.bincount,
          Tensor.__bool__, Tensor.__int__, Tensor.__float__, Tensor.__index__, torch.nonzero, torch.unique, torch.equal}  # fmt: skip
@@ -93,6 +96,41 @@ def test_a_synthesis_step(data, teachers, fields):
     for n in range(2):
         synth.step(n, *inputs[n])
     assert_no_stalls(lambda: [synth.step(n, *inputs[n]) for n in range(2, 4)])
+
+
+def steps_after_the_first(batches, step):
+    "A function that takes the steps of an epoch but the first, whose inputs are there already"
+    step(*next(batches))
+    return lambda: [step(*batch) for batch in batches]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_the_training_of_a_teacher(data, optimizer):
+    cfg = replace(get_recipe("digits_prior").pool.training, optimizer=optimizer, batch_size=256)
+    model = new_model("convnet-2-8-batch", data, 0).train()
+    opt, augment = make_optimizer(model, cfg), EpochAugment(data, cfg.augment, 0)
+    batches = epoch_batches(augment, 0, torch.arange(len(data)), cfg.batch_size)
+    step = lambda x, y: train_step(model, opt, torch.nn.functional.cross_entropy, x, y)
+    assert_no_stalls(steps_after_the_first(batches, step))
+
+
+@pytest.mark.parametrize("augmentation", ["affine", "cutmix", "dsa"])
+def test_the_training_of_a_student_and_its_labels(data, teachers, augmentation):
+    cfg = replace(get_recipe("digits_prior").eval_soft, augmentation=augmentation)
+    few, last = random_real(data, 4, 0), teachers[-1]
+    pool = Pool("prior", tuple(teachers), last, data.classes, data.channels, data.size, data.mean, data.std)
+    labels = OnlineLabels(EpochView(few, EpochAugConfig.from_eval(cfg, 0)), pool, cfg)
+    labels(0)  # Draws the random numbers of the epoch
+    labels.cached = (None, None)
+    assert_no_stalls(lambda: labels(0))
+    model = new_model("convnet-2-8-batch", few, 0).train()
+    opt, loss = make_optimizer(model, cfg.training), soft_loss(cfg.temperature)
+
+    def take_steps():
+        for idx in torch.arange(len(few)).split(10):
+            train_step(model, opt, loss, labels.view(0, idx)[0], labels(0)[idx])
+
+    assert_no_stalls(take_steps)
 
 
 def test_stalls_are_seen(data):

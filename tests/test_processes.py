@@ -1,23 +1,108 @@
-"Training shared by two processes, as `accelerate launch` or `torchrun` start them"
+"Work shared by several processes: a teacher's training, and everything else through the run folder"
 
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pytest
 import torch
 
+from teddy_nb.runs.files import read_log
 from teddy_nb.teachers.pool import load_pool
 
-SCRIPT = Path(__file__).parent / "scripts" / "shared_training.py"
+SCRIPTS = Path(__file__).parent / "scripts"
+SCRIPT, DISTILL = SCRIPTS / "shared_training.py", SCRIPTS / "shared_distill.py"
+ENV = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TQDM_DISABLE": "1"}
 
 
-def launch(processes: int, *command: str):
+def launch(processes: int, *command: str) -> str:
     many = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    subprocess.run(
-        [sys.executable, *(many if processes > 1 else []), *command], check=True, env=env, capture_output=True
+    command = [sys.executable, *(many if processes > 1 else []), *map(str, command)]
+    done = subprocess.run(command, env=ENV, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def start(*command: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)], env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    "Every file of a run but those that tell times; results without their seconds"
+    files = {p.relative_to(out).as_posix(): p for p in out.rglob("*") if p.is_file() and p.name != "log.jsonl"}
+    found = {name: p.read_bytes() for name, p in files.items() if not name.endswith(".lock")}
+    return found | {"results.json": [{**r, "seconds": 0} for r in json.loads(found["results.json"])]}
+
+
+def differences(out: Path, whole: dict[str, bytes]) -> list[str]:
+    found = contents(out)
+    return sorted(name for name in found.keys() | whole.keys() if found.get(name) != whole.get(name))
+
+
+def made_by_process(out: Path, what: str) -> dict[str, list[str]]:
+    "The files of one kind that each process made"
+    lines = [line for line in read_log(out / "log.jsonl") if line.get("timed") == what]
+    return {p: [line["file"] for line in lines if line["process"] == p] for p in {line["process"] for line in lines}}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> Path:
+    "A folder with a pool, and the run of one process"
+    folder = tmp_path_factory.mktemp("alone")
+    launch(1, DISTILL, folder / "run", folder / "pool")
+    return folder
+
+
+def test_processes_of_a_launcher_end_with_the_bytes_of_one(alone, tmp_path):
+    printed = launch(2, DISTILL, tmp_path / "run", alone / "pool")
+    assert differences(tmp_path / "run", contents(alone / "run")) == []
+    assert printed.count("| method") == 1
+    made = made_by_process(tmp_path / "run", "synthesis")
+    assert len(made) == 2 and sum(map(len, made.values())) == 12  # Six images of Teddy and of the single teacher
+
+
+def test_a_process_joins_late_and_another_is_killed(alone, tmp_path):
+    command = DISTILL, tmp_path / "run", alone / "pool"
+    first = start(*command)
+    while not (tmp_path / "run/synth/00000.safetensors").exists():
+        assert first.poll() is None
+        time.sleep(0.01)
+    late = start(*command)
+    while len(made_by_process(tmp_path / "run", "synthesis")) < 2:
+        assert late.poll() is None
+        time.sleep(0.01)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    assert late.wait() == 0
+    assert differences(tmp_path / "run", contents(alone / "run")) == []
+
+
+def test_a_notebook_starts_processes(alone, tmp_path):
+    launch(1, DISTILL, tmp_path / "run", alone / "pool", "debug")
+    assert differences(tmp_path / "run", contents(alone / "run")) == []
+
+
+def test_jobs_share_a_run(alone, tmp_path):
+    submit = Path(sys.executable).with_name("python3"), "-c", "from teddy_nb.cli import teddy_submit; teddy_submit()"
+    command = f"{sys.executable} {DISTILL} {tmp_path / 'run'} {alone / 'pool'}"
+    options = "--jobs", "2", "--cluster", "local", "--logs", str(tmp_path / "jobs"), "--wait"
+    done = subprocess.run([*submit, command, *options], env=ENV, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert differences(tmp_path / "run", contents(alone / "run")) == []
+
+
+def test_a_launcher_that_begins_one_process_is_refused(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("from teddy_nb.core import dist_state\ndist_state()\n")
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", str(program)]
+    done = subprocess.run(command, env=ENV, capture_output=True, text=True, check=False)
+    assert done.returncode and "asked for several processes and began one" in done.stderr
 
 
 def test_two_processes_take_the_steps_of_one_with_twice_the_batch(tmp_path):

@@ -5,11 +5,13 @@
 # %% auto #0
 __all__ = ['BATCH_NORM', 'OTHER_NORMS', 'norm_layers', 'batch_stats', 'bn_layers', 'running_stats', 'capture_bn_stats', 'moments',
            'TeacherOutput', 'AvgPool', 'fuse_pools', 'HookedNet', 'TargetStats', 'compute_stats',
-           'load_or_compute_stats', 'stats_key', 'HookedTeacher', 'HookedTeachers']
+           'load_or_compute_stats', 'store_stats', 'stats_key', 'stats_path', 'HookedTeacher', 'HookedTeachers',
+           'needs_class_stats']
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #d301c0ab
 import copy
 import hashlib
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +25,7 @@ from ..config import SynthesisConfig
 from ..core import BadInput
 from ..data.images import ImageSet
 from ..runs.files import read_tensors, write_tensors
+from ..runs.sharing import share_work
 from ..teachers.models import last_linear
 from ..teachers.pool import Teacher
 
@@ -139,6 +142,7 @@ class HookedNet(nn.Module):
         model: nn.Module,  # In evaluation mode; left as it is
         precision: str = "fp32",  # or `bf16`, which computes in half precision with channels last
         shifts: tuple[Tensor, ...] | None = None,  # `[C]` for every layer; the running means, or zero, when None
+        layers: bool = True,  # Whether the norm layers report anything
     ):
         super().__init__()
         shared = {} if precision == "bf16" else {id(t): t for t in (*model.parameters(), *model.buffers())}
@@ -146,7 +150,7 @@ class HookedNet(nn.Module):
         if precision == "bf16":
             self.model.to(memory_format=torch.channels_last)
         fuse_pools(self.model)
-        self.layers, self.head = norm_layers(self.model), last_linear(self.model)
+        self.layers, self.head = norm_layers(self.model) if layers else {}, last_linear(self.model)
         self.head.register_forward_pre_hook(_hook_features)
         zero = self.head.weight.new_zeros(())
         for i, m in enumerate(self.layers.values()):
@@ -173,7 +177,8 @@ def forward(
     x = x.contiguous(memory_format=torch.channels_last) if half else x
     with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
         logits = self.model(x)
-    m1, m2 = zip(*(vars(m).pop("stats") for m in self.layers.values()), strict=True)
+    stats = [vars(m).pop("stats") for m in self.layers.values()]
+    m1, m2 = zip(*stats, strict=True) if stats else ((), ())
     return TeacherOutput(logits.to(self.head.weight.dtype), vars(self.head).pop("stats"), m1, m2)
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #087f3ecc
@@ -251,18 +256,29 @@ def load_or_compute_stats(
     precision: str = "fp32",  # or `bf16`, in which the data pass through the network
 ) -> TargetStats:
     "Return running averages where the network has them, the rest from the data or from the file of an earlier pass"
-    layers = norm_layers(model)
-    has_running = all(isinstance(m, BATCH_NORM) for m in layers.values())
+    has_running = all(isinstance(m, BATCH_NORM) for m in norm_layers(model).values())
     if has_running and not per_class:
         return TargetStats.from_bn(model)
-    path = folder and Path(folder) / f"{stats_key(model, data)}-{precision}.safetensors"
-    stats = path and _read_stats(path, layers, data)
-    if not stats:
+    if folder is None:
         stats = compute_stats(model, data, precision)
-        if path:
-            _write_stats(path, layers, stats)
+    else:
+        path = stats_path(folder, model, data, precision)
+        store_stats({path: model}, data, precision)
+        stats = _read_stats(path, norm_layers(model), data)
     running = TargetStats.from_bn(model) if has_running else stats
     return stats._replace(mean=running.mean, var=running.var)
+
+
+def store_stats(
+    models: dict[Path, nn.Module],  # By the file for its statistics
+    data: ImageSet,
+    precision: str,  # `fp32` or `bf16`
+    log: Callable | None = None,  # Called with each file made
+):
+    "Compute the statistics that are not on the disk, each by one process"
+    make = lambda path: _write_stats(path, norm_layers(models[path]), compute_stats(models[path], data, precision))
+    whole = lambda path: _read_stats(path, norm_layers(models[path]), data) is not None
+    share_work(list(models), make, whole, log, "statistics")
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #890d6741
 _KINDS = ("mean", "var", "class_mean", "class_var")
@@ -292,6 +308,16 @@ def stats_key(
         h.update(v.cpu().contiguous().numpy().tobytes())
     return h.hexdigest()[:16]
 
+
+def stats_path(
+    folder: str | Path,
+    model: nn.Module,
+    data: ImageSet,
+    precision: str,  # `fp32` or `bf16`
+) -> Path:
+    "Return the file for the statistics of a network"
+    return Path(folder) / f"{stats_key(model, data)}-{precision}.safetensors"
+
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #a6f0c343
 @patch
 def for_classes(
@@ -306,7 +332,7 @@ def for_classes(
     class_mean, class_var = tuple(v[y] for v in shifted(self.class_mean)), tuple(v[y] for v in self.class_var)
     return TargetStats(shifted(self.mean), self.var, class_mean, class_var, self.features[y])
 
-# %% ../../nbs/toolkit/matching/feature_stats.ipynb #79d56970
+# %% ../../nbs/toolkit/matching/feature_stats.ipynb #1dca0d41
 class HookedTeacher:
     "A teacher whose norm layers report their inputs' moments, and the statistics that synthetic images should have"
 
@@ -317,9 +343,10 @@ class HookedTeacher:
         cfg: SynthesisConfig,
         folder: Path | None = None,  # Where computed statistics are kept; nowhere when None
     ):
-        per_class = bool(cfg.classwise_share or cfg.class_mean_weight) and not cfg.batch_real
-        stats = load_or_compute_stats(teacher.model, data, per_class, folder, cfg.precision)
-        self.teacher, self.net = teacher, HookedNet(teacher.model, cfg.precision, stats.mean)
+        stats = TargetStats((), ())
+        if cfg.has_layer_losses:
+            stats = load_or_compute_stats(teacher.model, data, needs_class_stats(cfg), folder, cfg.precision)
+        self.teacher, self.net = teacher, HookedNet(teacher.model, cfg.precision, stats.mean, cfg.has_layer_losses)
         class_batches = torch.arange(data.n_classes, device=data.device).split(cfg.batch_size)
         self.targets = [stats.for_classes(self.net, y) for y in class_batches]  # One for each batch of classes
 
@@ -332,3 +359,17 @@ class HookedTeachers(dict[Teacher, HookedTeacher]):
 
     def __missing__(self, teacher: Teacher) -> HookedTeacher:
         return self.setdefault(teacher, HookedTeacher(teacher, *self.args))
+
+    def store(self, teachers: Sequence[Teacher], log: Callable | None = None) -> None:
+        "Compute the statistics of `teachers` that are not in the folder, shared with other processes"
+        data, cfg, folder = self.args
+        needs = lambda m: needs_class_stats(cfg) or not all(isinstance(v, BATCH_NORM) for v in norm_layers(m).values())
+        if folder is not None and cfg.has_layer_losses:
+            needed = [t.model for t in dict.fromkeys(teachers) if t not in self and needs(t.model)]
+            store_stats({stats_path(folder, m, data, cfg.precision): m for m in needed}, data, cfg.precision, log)
+
+
+def needs_class_stats(cfg: SynthesisConfig) -> bool:
+    "Return whether the statistics of each class enter the loss"
+    part = cfg.teacher_part
+    return bool(part.classwise_share or part.class_mean_weight) and not cfg.draws_real

@@ -71,7 +71,7 @@ def layer_losses(
             rows = stat_distance(stats.class_mean[i], stats.class_var[i], targets.class_mean[i], targets.class_var[i])
             layer = layer + classwise_share * rows.mean(1)
         layers.append(layer)
-    return torch.stack(layers, 1)
+    return torch.stack(layers, 1) if layers else stats.features.new_zeros(len(stats.features), 0)
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #6e8dcb12
 def teacher_loss(
@@ -89,11 +89,15 @@ def teacher_loss(
     labels = y.repeat(len(out.logits) // len(y))
     ce = F.cross_entropy(out.logits, labels, reduction="none").view(groups, -1).mean(1)
     layers = layer_losses(stats, targets, cfg.classwise_share)
-    bn = layers.sum(1) + (cfg.first_bn_multiplier - 1) * layers[:, 0]
+    bn = layers.sum(1)
+    if layers.shape[1]:
+        bn = bn + (cfg.first_bn_multiplier - 1) * layers[:, 0]
     class_means = torch.zeros_like(ce)
     if cfg.class_mean_weight:
-        class_means = (stats.features - targets.features).norm(dim=-1).mean(1)
-    total = ce + bn_weight * bn + cfg.class_mean_weight * class_means
+        difference = stats.features - targets.features
+        squared = cfg.class_mean_distance == "squared"
+        class_means = (difference.square().sum(-1) if squared else difference.norm(dim=-1)).mean(1)
+    total = cfg.ce_weight * ce + bn_weight * bn + cfg.class_mean_weight * class_means
     return Losses(total, ce.detach(), bn.detach(), class_means.detach(), layers.detach())
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #b9dfa754

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LICENCES', 'DistilledSet', 'encode_png', 'read_images', 'read_set']
 
-# %% ../../nbs/toolkit/runs/distilled_set.ipynb #57aa9a58
+# %% ../../nbs/toolkit/runs/distilled_set.ipynb #d2550d6c
 import hashlib
 import io
 import json
@@ -24,7 +24,17 @@ from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 
 from ..core import BadInput
 from ..data.images import ClassInfo, ImageSet
-from .files import read_json, remove_partials, safe_name, tensor_digest, write_file, write_json
+from teddy_nb.runs.files import (
+    read_json,
+    remove_partials,
+    safe_name,
+    seal,
+    tensor_digest,
+    unseal,
+    write_file,
+    write_json,
+)
+from .sharing import share_work
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #e9a3e94d
 @dataclass(frozen=True, eq=False, repr=False)
@@ -41,7 +51,7 @@ class DistilledSet(ImageSet):
     def pngs(self) -> list[bytes]:  # The images as PNG files, encoded once
         return [encode_png(x) for x in self.images]
 
-    @property
+    @cached_property
     def n_bytes(self) -> int:  # Of the images as PNG files
         return sum(map(len, self.pngs))
 
@@ -69,7 +79,7 @@ def from_pixels(
     provenance = {"source": data.name, **provenance}
     return cls(f"{data.name} at {ipc} per class", images, labels, data.classes, data.mean, data.std, provenance)
 
-# %% ../../nbs/toolkit/runs/distilled_set.ipynb #aef3f622
+# %% ../../nbs/toolkit/runs/distilled_set.ipynb #dcca58db
 @patch
 def digest(self: DistilledSet) -> str:  # Hex
     "Compute a digest of all that a student sees of the set"
@@ -82,9 +92,17 @@ def save(
     self: DistilledSet,
     folder: Path,  # Replaced if it holds another set
 ):
-    "Write the images as an ImageFolder with `classes.json`, `set.json` and a card"
-    if _holds(folder, self):
-        return
+    "Write the images as an ImageFolder with `classes.json`, `set.json` and a card, by one process of those that save it"
+    share_work([Path(folder)], self.write, lambda p: _holds(p, self), wait=0.1)
+    self.__dict__["n_bytes"] = sum(p.stat().st_size for p in Path(folder).rglob("*.png"))
+
+
+@patch
+def write(
+    self: DistilledSet,
+    folder: Path,  # Replaced
+):
+    "Write the folder whole or not at all"
     remove_partials(folder.parent)
     partial = folder.with_name(f"{folder.name}.{os.uname().nodename}-{os.getpid()}.partial")
     counts = [0] * self.n_classes
@@ -93,7 +111,7 @@ def save(
         counts[y] += 1
     about = {k: getattr(self, k) for k in ("name", "mean", "std", "provenance")}
     write_json(partial / "classes.json", [c._asdict() for c in self.classes])
-    write_json(partial / "set.json", {"size": self.size, "images": len(self), "digest": self.digest(), **about})
+    write_json(partial / "set.json", seal({"size": self.size, "images": len(self), "sha256": self.digest(), **about}))
     write_file(partial / "README.md", self.dataset_card())
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
@@ -102,9 +120,11 @@ def save(
 def _holds(folder, distilled):
     try:
         there = read_set(folder)
+        files = [p.read_bytes() for c in distilled.classes for p in _images_in(folder / c.folder)]
     except BadInput:
         return False
-    return there.digest() == distilled.digest() and there.provenance == json.loads(json.dumps(distilled.provenance))
+    same = there.digest() == distilled.digest() and there.provenance == json.loads(json.dumps(distilled.provenance))
+    return same and sorted(files) == sorted(distilled.pngs)
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #d470116f
 @patch
@@ -193,7 +213,8 @@ def read_set(
 ) -> DistilledSet:
     "Read a distilled set back; raises `BadInput` if the folder holds another thing, or not all of it as it was written"
     folder = Path(folder)
-    about = read_json(folder / "set.json", "name", "mean", "std", "size", "images", "digest", "provenance")
+    keys = "name", "mean", "std", "size", "images", "sha256", "provenance", "digest"
+    about = unseal(read_json(folder / "set.json", *keys), folder / "set.json")
     try:
         classes = tuple(ClassInfo(**c) for c in read_json(folder / "classes.json"))
         blank = torch.empty(0, len(about["mean"]), about["size"], about["size"], dtype=torch.uint8)
@@ -205,6 +226,6 @@ def read_set(
         raise BadInput(f"{folder / 'set.json'} was altered ({e}); copy the folder again") from e
     if len(found) != about["images"]:
         raise BadInput(f"{folder} was written with {about['images']} images but has {len(found)}; copy it again")
-    if found.digest() != about["digest"]:
+    if found.digest() != about["sha256"]:
         raise BadInput(f"the images, classes or constants in {folder} are not those that were written; copy it again")
     return found

@@ -7,11 +7,11 @@ __all__ = ['RESULT_KEYS', 'DataConfig', 'content_hash', 'pool_for', 'Experiment'
            'changed_settings', 'read_result', 'is_measured', 'reproduce', 'soft_label_column', 'protocol_text',
            'full_data_text', 'comparison_table', 'read_experiments']
 
-# %% ../../nbs/toolkit/runs/experiments.ipynb #e111fd2e
+# %% ../../nbs/toolkit/runs/experiments.ipynb #581be6f5
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from statistics import mean
@@ -211,9 +211,12 @@ def changed_settings(
     experiment: Experiment,
 ) -> list[str]:  # Names of fields
     "Return the settings of method and protocol in which a stored result differs from the experiment"
-    cfg = asdict(experiment.eval_cfg) | (asdict(experiment.method_cfg) if experiment.method_cfg else {})
-    had, has = (json.loads(json.dumps(v)) for v in (stored["protocol"] | (stored["method_cfg"] or {}), cfg))
-    return [k for k in has if k != "n_students" and not _agrees(had.get(k), has[k])]
+    parts = [c for c in (experiment.eval_cfg, experiment.method_cfg) if c]
+    cfg = {k: v for part in parts for k, v in asdict(part).items()}
+    defaults = {f.name: f.default for part in parts for f in fields(part)}  # Of fields that are younger than the result
+    had = defaults | stored["protocol"] | (stored["method_cfg"] or {})
+    had, has = (json.loads(json.dumps({k: v[k] for k in cfg}, default=str)) for v in (had, cfg))
+    return [k for k in has if k != "n_students" and not _agrees(had[k], has[k])]
 
 
 def _agrees(had, has):
@@ -329,7 +332,7 @@ def comparison_table(
         "students": lambda r: len(r["accuracy"]),
         "paper (%)": lambda r: " ± ".join(map(str, r["paper"])) if r["paper"] else "–",
         "difference": lambda r: f"{mean(r['accuracy']) - r['paper'][0]:+.1f}" if r["paper"] else "–",
-        "macro F1 (%)": lambda r: format_mean_std(r["f1"]),
+        "macro F1 (%)": lambda r: format_mean_std(r["f1"]) if r["f1"] else "–",
         "paper's F1 (%)": lambda r: r.get("paper_f1") or "–",
     }
     if not any(r["paper"] for r in results):
@@ -338,6 +341,7 @@ def comparison_table(
         columns = {k: v for k, v in columns.items() if "F1" not in k}
     table = md_table([list(columns), *([show(r) for show in columns.values()] for r in results)])
     footnotes = [protocol_text(r) for r in results] + [full_data_text(r) for r in results if "teachers" in r]
+    footnotes += [r["note"] for r in results if r.get("note")]
     return "\n\n".join([table, *dict.fromkeys(footnotes)])
 
 # %% ../../nbs/toolkit/runs/experiments.ipynb #1f337c31

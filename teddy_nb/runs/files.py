@@ -28,6 +28,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..core import BadInput
+from .sharing import share_work
 
 # %% ../../nbs/toolkit/runs/files.ipynb #ae466110
 def write_file(
@@ -133,7 +134,6 @@ def unseal(
         raise BadInput(f"{path} was altered after it was written; restore or remove it")
     return rest
 
-
 # %% ../../nbs/toolkit/runs/files.ipynb #2e44fe91
 def append_line(
     path: Path,  # Of a log; made if need be
@@ -142,7 +142,7 @@ def append_line(
     "Append one JSON object with the time of day"
     with open(path, "ab+") as f:
         torn = f.tell() and os.pread(f.fileno(), 1, f.tell() - 1) != b"\n"
-        stamped = {"time": datetime.now().astimezone().isoformat(timespec="seconds"), **line}
+        stamped = {"time": datetime.now().astimezone().isoformat(timespec="milliseconds"), **line}
         f.write(b"\n" * bool(torn) + json.dumps(stamped).encode() + b"\n")
 
 
@@ -181,7 +181,6 @@ def require_space(
         raise BadInput(
             f"{folder} needs {n_bytes:,} bytes, but its disk has {free:,} left; make room or name another folder"
         )
-
 
 # %% ../../nbs/toolkit/runs/files.ipynb #681ba17e
 def sha256(
@@ -223,7 +222,9 @@ def _digest(tensors, metadata):
 def read_tensors(
     path: Path,  # Written by `write_tensors`, or by others
     **metadata,  # Values that it must have been written with
-) -> dict[str, Tensor] | None:  # On the CPU; None if the file is absent, not whole, altered, or written with other values
+) -> (
+    dict[str, Tensor] | None
+):  # On the CPU; None if the file is absent, not whole, altered, or written with other values
     "Read the named tensors of a safetensors file"
     try:
         with safe_open(path, framework="pt") as f:
@@ -242,7 +243,6 @@ def read_metadata(
     "Read the small values kept beside the tensors of a safetensors file"
     with safe_open(path, framework="pt") as f:
         return json.loads((f.metadata() or {}).get("notes", "{}")).get("metadata", {})
-
 
 # %% ../../nbs/toolkit/runs/files.ipynb #18faacd0
 def safe_name(
@@ -267,7 +267,7 @@ def environment() -> dict[str, str]:
     packages = {p: version(p) for p in PACKAGES}
     return {"python": platform.python_version(), "machine": platform.machine(), **packages, "commit": commit}
 
-# %% ../../nbs/toolkit/runs/files.ipynb #eec3c451
+# %% ../../nbs/toolkit/runs/files.ipynb #12b5a131
 class Run:
     "A run folder: settings, log and paths"
 
@@ -281,12 +281,11 @@ class Run:
         self.digest = json_digest(settings)  # Binds files to the run
         try:
             remove_partials(self.path)
-            if self.recipe.exists():
-                self.check_settings(settings)
-            elif self.path.exists() and any(self.path.iterdir()):
+            others = [p for p in self.path.glob("[!.]*") if p.suffix != ".partial"]
+            if others and not self.recipe.exists():  # Asked last, for another process may have begun the run meanwhile
                 raise BadInput(f"{self.path} is not empty and holds no run; choose another output folder")
-            else:
-                write_json(self.recipe, {**settings, "environment": environment()})
+            share_work([self.recipe], lambda p: write_json(p, seal({**settings, "environment": environment()})), wait=0.1)
+            self.check_settings(settings)
         except OSError as e:
             raise BadInput(f"{self.path} cannot be used as a run folder: {e}") from e
 
@@ -294,7 +293,7 @@ class Run:
 @patch
 def check_settings(self: Run, settings: dict):
     "Raise `BadInput` unless the run in this folder was begun with `settings`"
-    old = read_json(self.recipe, "environment")
+    old = unseal(read_json(self.recipe, "environment"), self.recipe)
     old.pop("environment")
     if changed := [k for k in {**old, **settings} if old.get(k) != settings.get(k)]:
         raise BadInput(f"{self.path} holds a run with another {', '.join(changed)}; choose another output folder")
@@ -323,8 +322,10 @@ def timed(
 @patch
 def seconds(
     self: Run,
-    what: str,  # Kind of work
-) -> float:  # Sum over all sittings
-    "Add up the time spent on `what` so far"
-    lines = [line for line in read_log(self.path / "log.jsonl") if line.get("timed") == what]
+    what: str = "",  # Kind of work; any when empty
+    **fields,  # That the lines must have, such as `method="Teddy"`
+) -> float:  # Sum over all sittings and processes
+    "Add up the time spent so far"
+    lines = [line for line in read_log(self.path / "log.jsonl") if "timed" in line and what in ("", line["timed"])]
+    lines = [line for line in lines if all(line.get(k) == v for k, v in fields.items())]
     return sum(line["seconds"] for line in lines if isinstance(line.get("seconds"), int | float))

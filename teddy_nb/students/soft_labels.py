@@ -5,16 +5,16 @@
 # %% auto #0
 __all__ = ['LABEL_BATCH', 'UNITS', 'INDEX_KEYS', 'IDENTITY_KEYS', 'ensemble', 'OnlineLabels', 'pool_state', 'label_dtype',
            'describe_label_kind', 'encode', 'decode', 'LabelStorage', 'plan_storage', 'tensor_digest', 'label_index',
-           'index_digest', 'write_index', 'read_index', 'reserve', 'write_epoch', 'StoredLabels', 'check_identity',
-           'store_labels', 'LabelledSet', 'load_distilled', 'read_augmentation']
+           'index_digest', 'write_index', 'read_index', 'epoch_path', 'begin_labels', 'count_joined', 'join_epochs',
+           'StoredLabels', 'check_identity', 'store_labels', 'LabelledSet', 'load_distilled', 'read_augmentation']
 
 # %% ../../nbs/toolkit/students/soft_labels.ipynb #1c6ef8e1
-import errno
 import hashlib
 import json
 import os
 import re
-import shutil
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -24,13 +24,13 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 from torch.utils.data import Dataset
-from tqdm.auto import tqdm
 
 from ..config import EvalConfig
 from ..core import BadInput
 from ..data.augment import AffineConfig
 from ..runs.distilled_set import DistilledSet, read_set
-from ..runs.files import json_digest, read_json, write_json
+from ..runs.files import json_digest, read_json, require_space, write_file, write_json
+from ..runs.sharing import claim_missing, share_work
 from .epoch_augment import EpochAugConfig, EpochView
 from ..teachers.pool import Pool
 from ..teachers.training import CacheLast
@@ -242,46 +242,58 @@ def read_index(
         raise BadInput(f"{path} has no {', '.join(sorted(lost))}; {mend}")
     if index.pop("index_sha256", None) != index_digest(index):
         raise BadInput(f"{path} was changed after it was written; {mend}")
-    if size != index["bytes"]:
+    if len(index["epoch_sha256"]) == index["epochs"] and size != index["bytes"]:
         raise BadInput(f"{labels} has {size} bytes instead of {index['bytes']}; {mend}")
     return index
 
 # %% ../../nbs/toolkit/students/soft_labels.ipynb #9d9dee7f
-def reserve(
-    path: Path,  # Of the file; its folder is made if need be
-    n_bytes: int,
+def epoch_path(
+    folder: Path,
+    epoch: int,  # Counted from 0
+) -> Path:
+    "Return where the labels of an epoch lie until all are there"
+    return folder / f"epoch-{epoch:05d}.bin"
+
+
+def begin_labels(
+    folder: Path,
+    index: dict,  # From `label_index`
 ):
-    "Make a file whose blocks are all reserved; raises `BadInput` if there is no room"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    free = shutil.disk_usage(path.parent).free
-    full = f"{path} needs {n_bytes:,} bytes, but {free:,} are free; make room, or choose a budget such as 2MB"
-    if n_bytes > free:
-        raise BadInput(full)
-    with open(path, "wb") as f:
-        try:
-            os.posix_fallocate(f.fileno(), 0, n_bytes)
-        except (AttributeError, OSError) as e:  # Not every system and file system can
-            if getattr(e, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-                path.unlink()
-                raise BadInput(full) from e
-            f.truncate(n_bytes)
+    "Write an empty `labels.bin` and its index, by one process; raises `BadInput` if there is no room"
+
+    def begin(path):
+        require_space(folder, index["bytes"])
+        write_file(folder / "labels.bin", b"")
+        write_index(folder, index)
+
+    share_work([folder / "index.json"], begin)
 
 # %% ../../nbs/toolkit/students/soft_labels.ipynb #b0b6272e
-def write_epoch(
+def count_joined(
     folder: Path,
-    index: dict,  # Gets one more checksum
-    p: Tensor,  # Probabilities `[N, classes]` of the first epoch that is not yet written
+) -> int:  # Epochs of `labels.bin` that the index counts
+    "Count the epochs that are joined"
+    index = read_index(folder)
+    size = index["bytes"] // index["epochs"]
+    return min(len(index["epoch_sha256"]), (folder / "labels.bin").stat().st_size // size)
+
+
+def join_epochs(
+    folder: Path,
 ):
-    "Write the labels of one epoch, then the index"
-    content = encode(p, index["kind"]).tobytes()
-    with open(folder / "labels.bin", "r+b") as f:
-        f.seek(len(index["epoch_sha256"]) * len(content))
-        f.write(content)
-        f.flush()
-        os.fsync(f.fileno())
-    index["epoch_sha256"].append(hashlib.sha256(content).hexdigest())
-    write_index(folder, index)
+    "Append the files of all epochs to `labels.bin`, then remove them"
+    index, done = read_index(folder), count_joined(folder)
+    index["epoch_sha256"] = index["epoch_sha256"][:done]
+    for epoch in range(done, index["epochs"]):
+        content = epoch_path(folder, epoch).read_bytes()
+        with open(folder / "labels.bin", "r+b") as f:
+            f.seek(epoch * len(content))
+            f.write(content)
+            f.flush()
+            os.fsync(f.fileno())
+        index["epoch_sha256"].append(hashlib.sha256(content).hexdigest())
+        write_index(folder, index)
+        epoch_path(folder, epoch).unlink()
 
 # %% ../../nbs/toolkit/students/soft_labels.ipynb #aec74ed9
 class StoredLabels:
@@ -353,21 +365,24 @@ def check_identity(
 def store_labels(
     online: OnlineLabels,  # What is to be stored
     folder: Path,  # For `labels.bin` and `index.json`; what is there already is used again
+    log: Callable | None = None,  # Called with the seconds of each epoch
 ) -> StoredLabels:
     "Write the labels of all epochs; raises `BadInput` if `folder` holds labels of something else or has no room"
     folder, index = Path(folder), label_index(online)
-    if (folder / "index.json").exists():
-        index = check_identity(folder, index)
-        stored = StoredLabels(online.view, folder, index)
-        for epoch in range(len(index["epoch_sha256"])):
-            stored.read_records(epoch)
-    else:
-        reserve(folder / "labels.bin", index["bytes"])
-        write_index(folder, index)
-    epochs = range(len(index["epoch_sha256"]), index["epochs"])
-    for epoch in tqdm(epochs, "labels", leave=False):
-        write_epoch(folder, index, online(epoch))
-    return StoredLabels(online.view, folder, index)
+    begin_labels(folder, index)
+    stored = StoredLabels(online.view, folder, check_identity(folder, index))
+    for epoch in range(count_joined(folder)):
+        stored.read_records(epoch)
+    paths = {epoch_path(folder, epoch): epoch for epoch in range(index["epochs"])}
+    size = index["bytes"] // index["epochs"]
+    whole = lambda p: p.exists() and p.stat().st_size == size or count_joined(folder) > paths[p]
+    with closing(claim_missing(list(paths), whole, log, "labels")) as missing:
+        for path in missing:
+            write_file(path, encode(online(paths[path]), index["kind"]).tobytes())
+    share_work(
+        [folder / "labels.bin"], lambda _: join_epochs(folder), lambda _: count_joined(folder) == index["epochs"]
+    )
+    return StoredLabels(online.view, folder, read_index(folder))
 
 # %% ../../nbs/toolkit/students/soft_labels.ipynb #2fbeac38
 class LabelledSet(Dataset):
@@ -430,7 +445,8 @@ def load_distilled(
     index = read_index(where)
     if index["images_sha256"] != tensor_digest(data.images, data.labels):
         raise BadInput(f"{where} holds labels of other images than {folder}; name the right folder")
-    if (done := len(index["epoch_sha256"])) < index["epochs"]:
+    if len(index["epoch_sha256"]) < index["epochs"]:
+        done = len(index["epoch_sha256"]) + len([*where.glob("epoch-*.bin")])
         again = "run the command that makes them again"
         raise BadInput(f"{where} has labels for {done} of {index['epochs']} epochs; {again}")
     view = EpochView(data, read_augmentation(index["augmentation"]))

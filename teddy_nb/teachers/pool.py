@@ -34,6 +34,7 @@ from teddy_nb.runs.files import (
     read_json,
     read_tensors,
     remove_partials,
+    require_folder,
     safe_name,
     seal,
     sha256,
@@ -231,6 +232,18 @@ def converged_only(self: Pool) -> Pool:
     "Return the pool of the converged teacher alone (the setting of SRe2L)"
     return replace(self, kind="single", teachers=(self.converged,))
 
+# %% ../../nbs/toolkit/teachers/pool.ipynb #a00eb0cd
+@patch
+def merge(
+    self: Pool,
+    *others: Pool,  # Of the same data
+) -> Pool:  # On this pool's device; without trajectories, whose stages would be ambiguous
+    "Return the teachers of all these pools in one"
+    if not others:
+        return self
+    teachers = tuple(t for pool in (self, *others) for t in pool.teachers)
+    return replace(self, teachers=teachers, trajectory=()).to(self.device)
+
 # %% ../../nbs/toolkit/teachers/pool.ipynb #9439f82c
 @patch
 def _repr_markdown_(self: Pool):
@@ -375,7 +388,6 @@ MANIFEST_CHECKS = {
     "files": lambda v: isinstance(v, dict),
     "digest": _DIGEST,
 }
-
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #f9a35d2b
 def write_manifest(
@@ -565,8 +577,7 @@ def check_pool_folder(
 ):
     "Raise `BadInput` if `folder` holds something else than a pool, finished or not"
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"{folder} is a file; choose another output folder")
+    require_folder(folder)
     remove_partials(folder)
     names = {p.name for p in folder.iterdir()} if folder.exists() else set()
     left = {n for n in names if not n.endswith(".partial")} - {"log.jsonl"}
