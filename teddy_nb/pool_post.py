@@ -67,7 +67,7 @@ def prune(
         model(example)
     except (RuntimeError, ArithmeticError, ValueError) as e:
         name = type(model).__name__
-        raise BadInput(f"DepGraph cannot prune this {name} ({e}); choose another") from e
+        raise BadInput(f"DepGraph cannot prune this {name} ({e}); take another") from e
     return model
 
 # %% ../nbs/02_pool_post.ipynb #6f00a113
