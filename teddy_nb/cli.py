@@ -529,4 +529,8 @@ def print_detection_table(cells: str, students: int, out: str, runs: str, root: 
     if unknown := [c for c in columns if c not in known]:
         raise BadInput(f"table2-detection has no {unknown[0]!r}; choose from {', '.join(known)}")
     columns = [known[c] for c in columns]
-    print(detection_table(reproduce_table2_detection(root, out, runs, weights or None, columns, students=students or None)))
+    print(
+        detection_table(
+            reproduce_table2_detection(root, out, runs, weights or None, columns, students=students or None)
+        )
+    )

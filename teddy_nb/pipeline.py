@@ -101,7 +101,7 @@ def check_labels(
     if folder:
         require_folder(folder)
         if not (folder / "labels.bin").exists():
-            require_space(folder, planned.bytes)
+            require_space(folder, planned.bytes * (cfg.n_students + 2))  # With those of the baselines
 
 # %% ../nbs/toolkit/pipeline.ipynb #39a3ab7d
 def check_pool_recipe(

@@ -284,7 +284,9 @@ class Run:
             others = [p for p in self.path.glob("[!.]*") if p.suffix != ".partial"]
             if others and not self.recipe.exists():  # Asked last, for another process may have begun the run meanwhile
                 raise BadInput(f"{self.path} is not empty and holds no run; choose another output folder")
-            share_work([self.recipe], lambda p: write_json(p, seal({**settings, "environment": environment()})), wait=0.1)
+            share_work(
+                [self.recipe], lambda p: write_json(p, seal({**settings, "environment": environment()})), wait=0.1
+            )
             self.check_settings(settings)
         except OSError as e:
             raise BadInput(f"{self.path} cannot be used as a run folder: {e}") from e
