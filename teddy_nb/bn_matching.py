@@ -180,7 +180,7 @@ def lr_at(self: Synthesizer, n: int) -> float:
         return self.cfg.lr
     return self.cfg.lr * (1 + math.cos(math.pi * n / self.cfg.iterations)) / 2
 
-
+# %% ../nbs/03_bn_matching.ipynb #4a684466
 @patch
 def step(
     self: Synthesizer,
@@ -291,7 +291,7 @@ def to_shards(
         teachers = self.group_teachers[g]
         yield i, tensors, {"teachers": [t.teacher.file for t in teachers], "layers": list(teachers[0].net.layers)}
 
-
+# %% ../nbs/03_bn_matching.ipynb #60572a69
 def read_shard(
     path: Path | None,
     data: ImageSet,  # That it was made of

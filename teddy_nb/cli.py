@@ -122,7 +122,7 @@ def override(
         values[name] = tuple(value) if isinstance(value, list) else value
     return replace(cfg, **values)
 
-
+# %% ../nbs/toolkit/cli.ipynb #d018d985
 def read_toml(
     path: str,
 ) -> dict:
@@ -190,9 +190,8 @@ def teddy_distill(
         if show_recipe:
             return print(recipe_toml(chosen))
         data = read_data(dataset, root, size, download)
-        run, results = distill_dataset(
-            data, chosen, ipc, out, given, read_weights(weights, chosen, data), force, not no_compare
-        )
+        converged = read_weights(weights, chosen, data)
+        run, results = distill_dataset(data, chosen, ipc, out, given, converged, force, not no_compare)
         if dist_state().is_main_process:
             print_comparison(run, results)
 
@@ -226,7 +225,7 @@ def read_weights(weights: str, recipe, data):
         raise BadInput("--weights names a network to prune; it goes with --pool post")
     return load_converged(recipe.model, weights, data) if weights else None
 
-
+# %% ../nbs/toolkit/cli.ipynb #748e02a9
 def print_comparison(run, results):
     "Print the table of a run and where it lies"
     from teddy_nb.validation import result_table
@@ -346,7 +345,7 @@ def teddy_submit(
         if wait and (failed := [job for job in started if job.exception()]):
             raise BadInput(f"{len(failed)} of {jobs} jobs failed; see {failed[0].paths.stderr}")
 
-
+# %% ../nbs/toolkit/cli.ipynb #e02910bf
 def open_executor(cluster: str, logs: str):
     "Return submitit's executor; raises `BadInput` without submitit or SLURM"
     import shutil
@@ -438,7 +437,7 @@ def choose_protocol(
         )
     return cfg
 
-
+# %% ../nbs/toolkit/cli.ipynb #b04450be
 def check_output(out: str):
     "Raise `BadInput` unless the file `out` can be written"
     from pathlib import Path
@@ -501,7 +500,7 @@ def teddy_reproduce(
             print(f"{result['name']}: {', '.join(f'{a:.1f}' for a in result['accuracy'])} %", flush=True)
         print(f"\n{comparison_table(done)}")
 
-
+# %% ../nbs/toolkit/cli.ipynb #4df2aaf7
 @call_parse
 def teddy_report(
     folder: str = "results",  # Folder of results

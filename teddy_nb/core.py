@@ -120,7 +120,7 @@ def dist_state() -> SingleProcess:  # Or accelerate's PartialState, which has th
 def _accelerator():
     return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
 
-
+# %% ../nbs/toolkit/core.ipynb #e32af7ac
 def default_device() -> torch.device:
     "Return where to work when the user does not say: an accelerator, its own for each of several processes, or the CPU"
     if not os.environ.get("TEDDY_TF32"):  # cuDNN would round fp32 convolutions to 10 bits unasked

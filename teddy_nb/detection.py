@@ -36,6 +36,8 @@ from .detecting.detectors import Batch, augment, box_transform, make_batch
 from .matching.cost import CostEstimate, estimate_cost
 from .matching.feature_stats import bn_layers, moments
 from .matching.matching_loss import stat_distance
+
+# %% ../nbs/06_detection.ipynb #88371631
 from .runs.files import Run, read_metadata, read_tensors, write_file, write_json, write_tensors
 from .runs.sharing import share_work
 from .teachers.pool import Pool

@@ -27,6 +27,8 @@ from .data.images import Splits, random_index_per_class
 from .pool_post import count_macs, find_ratio, prune_pool
 from .pool_prior import train_pool
 from .runs.distilled_set import DistilledSet, read_images
+
+# %% ../nbs/toolkit/pipeline.ipynb #b481e51e
 from teddy_nb.runs.files import (
     Run,
     append_line,
@@ -44,6 +46,8 @@ from .runs.sharing import claim_missing, share_work
 from .students.soft_labels import plan_storage, pool_state
 from .teachers.pool import Pool, Teacher, check_pool_folder, check_sanity, load_pool, save_pool
 from .teachers.training import new_model
+
+# %% ../nbs/toolkit/pipeline.ipynb #5ef104c7
 from teddy_nb.validation import (
     RANDOM_EQUAL_BYTES,
     RANDOM_REAL,
@@ -192,7 +196,7 @@ def teddy_method(
     teddy = synthesize(pool, data.train, recipe.synthesis, ipc, recipe.seed, run.path / "synth", log)
     return Method(name, [teddy], pool, run.path)
 
-
+# %% ../nbs/toolkit/pipeline.ipynb #89be47a5
 def baseline_methods(
     pool: Pool,
     data: Splits,
@@ -259,7 +263,7 @@ def evaluate_methods(
         make_labels(product.sets[0], product.labels_from, data, recipe.eval_soft, product.folder / "labels", run.log)
     return read_results(path, run.digest)
 
-
+# %% ../nbs/toolkit/pipeline.ipynb #6d45bd09
 def score_method(
     m: Method,
     data: Splits,
@@ -418,7 +422,7 @@ def make_pool_folder(
     check_sanity(pool, data, force, log)
     return pool if main else None
 
-
+# %% ../nbs/toolkit/pipeline.ipynb #80526273
 def score_folder(
     folder: str | Path,  # Of class folders
     data: Splits,

@@ -29,6 +29,8 @@ from teddy_nb.config import (
 from .core import BadInput, format_mean_std, md_table
 from .data.augment import AffineConfig
 from .pipeline import read_results
+
+# %% ../nbs/08_results.ipynb #48b7fe86
 from teddy_nb.runs.experiments import (
     DataConfig,
     Experiment,

@@ -36,6 +36,8 @@ from .matching.cost import peak_memory, reset_peak_memory, time_steps
 from .matching.feature_stats import moments, norm_layers
 from .pool_post import count_macs
 from .students.soft_labels import LABEL_BATCH, plan_storage
+
+# %% ../nbs/07_scale.ipynb #97f38ddd
 from .teachers.pool import make_teacher
 from .teachers.training import FileTransform, make_optimizer, new_model, train_step
 

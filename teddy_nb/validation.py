@@ -32,6 +32,8 @@ from .runs.distilled_set import DistilledSet, encode_png
 from .runs.files import read_json, seal, tensor_digest, unseal, write_json
 from .runs.sharing import claim_missing
 from .students.epoch_augment import EpochAugConfig, EpochView
+
+# %% ../nbs/04_validation.ipynb #4ed49a9f
 from teddy_nb.students.soft_labels import (
     OnlineLabels,
     StoredLabels,
@@ -213,7 +215,7 @@ def make_labels(
     online = OnlineLabels(EpochView(distilled, EpochAugConfig.from_eval(cfg, seed=0)), pool, cfg)
     return online if cfg.labels == "online" else store_labels(online, folder, log)
 
-
+# %% ../nbs/04_validation.ipynb #7c3ea1b0
 def check_set_and_pool(
     distilled: DistilledSet,
     pool: Pool | None,
@@ -333,7 +335,7 @@ def to_result(
     row = ends, best, percent(s.f1 for s in scores), images, size, round(seconds, 1), protocol
     return Result(method, cfg.labels, *row)
 
-
+# %% ../nbs/04_validation.ipynb #6f4aa2f1
 def describe_protocol(
     sets: list[DistilledSet],  # One a student
     pool: Pool | None,

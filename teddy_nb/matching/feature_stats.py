@@ -268,7 +268,7 @@ def load_or_compute_stats(
     running = TargetStats.from_bn(model) if has_running else stats
     return stats._replace(mean=running.mean, var=running.var)
 
-
+# %% ../../nbs/toolkit/matching/feature_stats.ipynb #b16c6e92
 def store_stats(
     models: dict[Path, nn.Module],  # By the file for its statistics
     data: ImageSet,
@@ -350,7 +350,7 @@ class HookedTeacher:
         class_batches = torch.arange(data.n_classes, device=data.device).split(cfg.batch_size)
         self.targets = [stats.for_classes(self.net, y) for y in class_batches]  # One for each batch of classes
 
-
+# %% ../../nbs/toolkit/matching/feature_stats.ipynb #d1f686e0
 class HookedTeachers(dict[Teacher, HookedTeacher]):
     "The hooked form of each teacher, made when it is first used"
 

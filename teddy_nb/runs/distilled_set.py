@@ -24,6 +24,8 @@ from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 
 from ..core import BadInput
 from ..data.images import ClassInfo, ImageSet
+
+# %% ../../nbs/toolkit/runs/distilled_set.ipynb #56b00d09
 from teddy_nb.runs.files import (
     read_json,
     remove_partials,
@@ -96,7 +98,7 @@ def save(
     share_work([Path(folder)], self.write, lambda p: _holds(p, self), wait=0.1)
     self.__dict__["n_bytes"] = sum(p.stat().st_size for p in Path(folder).rglob("*.png"))
 
-
+# %% ../../nbs/toolkit/runs/distilled_set.ipynb #0c2032f0
 @patch
 def write(
     self: DistilledSet,
@@ -116,7 +118,7 @@ def write(
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
 
-
+# %% ../../nbs/toolkit/runs/distilled_set.ipynb #bfa6ad42
 def _holds(folder, distilled):
     try:
         there = read_set(folder)
@@ -148,7 +150,7 @@ def dataset_card(
     made = [f"- {k}: {v}" for k, v in lines.items()]
     return "\n".join([*head, "", f"# {self.name}", "", size, usage, "", "## Made from", "", *made, ""])
 
-
+# %% ../../nbs/toolkit/runs/distilled_set.ipynb #26542ab3
 LICENCES = {
     "digits": "CC BY 4.0 (Alpaydin and Kaynak 1998, UCI Machine Learning Repository)",
     "cifar10": "none stated by its authors (Krizhevsky 2009)",
@@ -179,7 +181,7 @@ def read_images(
     about = {"source": like.name, "folder": folder.name}
     return DistilledSet(folder.name, images, labels, like.classes, like.mean, like.std, about)
 
-
+# %% ../../nbs/toolkit/runs/distilled_set.ipynb #06797eb1
 def _members(folder, like):
     here = {d.name: _images_in(d) for d in folder.iterdir() if d.is_dir() and d.name[0] != "."}
     key = "name" if any(c.name in here for c in like.classes) else "folder"

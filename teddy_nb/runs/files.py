@@ -320,7 +320,7 @@ def timed(
     yield
     self.log(timed=what, seconds=round(time.perf_counter() - start, 3))
 
-
+# %% ../../nbs/toolkit/runs/files.ipynb #a9e529e9
 @patch
 def seconds(
     self: Run,

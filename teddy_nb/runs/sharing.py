@@ -58,7 +58,7 @@ def claim_missing(
                 return
             time.sleep(0 if claimed else wait)
 
-
+# %% ../../nbs/toolkit/runs/sharing.ipynb #1dc0ffcb
 @contextmanager
 def timed_making(path, log, what):
     "Log who made a file in how many seconds"

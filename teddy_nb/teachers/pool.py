@@ -30,6 +30,8 @@ from torch import nn
 
 from ..core import BadInput, dist_state, generator, md_table
 from ..data.images import ClassInfo, ImageSet, Splits, pixel_stats
+
+# %% ../../nbs/toolkit/teachers/pool.ipynb #22660e43
 from teddy_nb.runs.files import (
     read_json,
     read_tensors,
@@ -71,7 +73,7 @@ class Teacher:
     def __repr__(self):
         return f"Teacher({self.arch}, {self.stage:g} epochs, {self.accuracy:.1%})"
 
-
+# %% ../../nbs/toolkit/teachers/pool.ipynb #c3d9394e
 def teacher_file(
     arch: str,
     stage: float,  # Epochs
