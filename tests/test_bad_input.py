@@ -23,12 +23,13 @@ from teddy_nb.data.images import make_imbalanced, random_index_per_class
 from teddy_nb.data.init import init_images, init_pixels
 from teddy_nb.methods.bilevel import distill_bilevel
 from teddy_nb.methods.dm import distill_dm
-from teddy_nb.pipeline import distill_dataset, estimate_preset, make_pool_folder, read_results, score_folder
+from teddy_nb.pipeline import distill_dataset, make_pool_folder, read_results, score_folder
 from teddy_nb.pool_prior import train_pool, train_trajectory
 from teddy_nb.results import select_experiments
 from teddy_nb.runs.distilled_set import read_images, read_set
 from teddy_nb.runs.experiments import DataConfig
 from teddy_nb.runs.files import json_digest, read_json
+from teddy_nb.scale import forecast
 from teddy_nb.students.soft_labels import label_dtype, load_distilled, plan_storage
 from teddy_nb.teachers.models import build_model
 from teddy_nb.teachers.pool import load_pool, save_pool
@@ -143,7 +144,7 @@ FUNCTIONS = {
     "run of too small a budget": lambda d, p, t: distill_dataset(d, labelled("1B"), 1, t / "x"),
     "run below a file": lambda d, p, t: distill_dataset(d, RECIPE, 1, __file__ + "/x"),
     "pool below a file": lambda d, p, t: make_pool_folder(d, RECIPE, __file__ + "/x"),
-    "forecast of ipc 0": lambda d, p, t: estimate_preset(RECIPE, 0, 1),
+    "forecast of ipc 0": lambda d, p, t: forecast(RECIPE, 0),
     "labels of no kind": lambda d, p, t: label_dtype("float8", 10),
     "labels of no epoch": lambda d, p, t: plan_storage("float32", 0, 10, 10),
     "pool of nothing": lambda d, p, t: load_pool(t),
