@@ -23,9 +23,12 @@ def start(out: Path) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, str(SCRIPT), str(out)], stderr=subprocess.DEVNULL)
 
 
+SECONDS = ("log.jsonl", "results.json", "times.json")
+
+
 def contents(out: Path) -> dict[str, bytes]:
-    "Every file of a run but those that tell times"
-    files = (p for p in out.rglob("*") if p.is_file() and p.name not in ("log.jsonl", "results.json", "times.json"))
+    "Every file of a run but those that tell times, and the locks of killed processes"
+    files = (p for p in out.rglob("*") if p.is_file() and p.name not in SECONDS and p.suffix != ".lock")
     return {p.relative_to(out).as_posix(): p.read_bytes() for p in files}
 
 

@@ -582,7 +582,7 @@ def check_pool_folder(
     require_folder(folder)
     remove_partials(folder)
     names = {p.name for p in folder.iterdir()} if folder.exists() else set()
-    left = {n for n in names if not n.endswith(".partial")} - {"log.jsonl"}
+    left = {n for n in names if not n.endswith((".partial", ".lock"))} - {"log.jsonl"}
     if left and not left & {"manifest.json", "progress.json", "trajectory"}:
         raise BadInput(f"{folder} is not empty and holds no pool; choose another output folder")
 
