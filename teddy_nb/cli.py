@@ -373,7 +373,7 @@ def find_command(command: str) -> list[str]:
     from teddy_nb.core import BadInput
 
     words = shlex.split(command)
-    beside = Path(sys.executable).with_name(words[0]) if words else Path()
+    beside = Path(sys.executable).parent / words[0] if words else Path()
     program = str(beside) if beside.is_file() else shutil.which(words[0]) if words else None
     if program is None:
         raise BadInput(f"{command!r} begins with no program that can be found")
