@@ -248,19 +248,18 @@ def evaluate_methods(
         by_row = {(r.method, r.labels): r for r in results}
         find = lambda m, cfg: by_row[RANDOM_REAL if is_repeated(m, methods) else m.name, cfg.labels]
         write_results(path, [replace(find(m, cfg), method=m.name) for m, cfg in rows], run.digest)
-        for m, _ in rows:
-            if m.folder != methods[-1].folder:
-                shutil.rmtree(m.folder / "labels", ignore_errors=True)
 
+    product = methods[-1]
+    if recipe.eval_soft.is_soft:  # All processes label what belongs to the run as the images do
+        make_labels(product.sets[0], product.labels_from, data, recipe.eval_soft, product.folder / "labels", run.log)
     whole = lambda path: path.exists() and len(read_results(path, run.digest)) == len(rows)
     if not whole(path):
         for m, cfg in rows:
             if not is_repeated(m, methods):
                 score_method(m, data, cfg, run, wait=0)
     share_work([path], gather, whole)
-    if recipe.eval_soft.is_soft:  # They belong to the run as the images do
-        product = methods[-1]
-        make_labels(product.sets[0], product.labels_from, data, recipe.eval_soft, product.folder / "labels", run.log)
+    for folder in {m.folder for m, _ in rows} - {product.folder}:  # No score is missing, so nobody reads these
+        shutil.rmtree(folder / "labels", ignore_errors=True)
     return read_results(path, run.digest)
 
 # %% ../nbs/toolkit/pipeline.ipynb #6d45bd09

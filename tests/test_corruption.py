@@ -56,7 +56,8 @@ def set_nan(values):
 
 
 def fill_nan(tensors):
-    next(v for k, v in sorted(tensors.items()) if v.is_floating_point()).fill_(float("nan"))
+    for v in tensors.values():
+        v.fill_(float("nan") if v.is_floating_point() else 255)
 
 
 def add_key(values):
@@ -89,6 +90,7 @@ def trees(tmp_path_factory):
     "A run at several moments, one of another seed at the same ones, and the results of the first"
     home, patch, writes = tmp_path_factory.mktemp("runs"), pytest.MonkeyPatch(), []
     moments = {("checkpoint.safetensors", 1): "checkpoint", ("progress.json", 2): "progress"}
+    moments |= {("epoch-00001.safetensors", 1): "labels", ("results.json", 1): "before results"}
     moments |= {("00000.safetensors", 1): "before synthesis"}
     patch.setattr(os, "fsync", lambda fd: None)
     patch.setattr(pipeline, "save_figures", lambda *_: None)
@@ -96,12 +98,13 @@ def trees(tmp_path_factory):
 
     def replace_and_copy(a, b):
         name, other = Path(b).name, "other " if "other whole" in str(b) else ""
-        if name != "00000.safetensors":
+        before = name in ("00000.safetensors", "results.json")
+        if not before:
             original(a, b)
         writes.append(other + name)
         if to := moments.get((name, writes.count(other + name))):
             shutil.copytree(home / f"{other}whole", home / f"{other}{to}", ignore=shutil.ignore_patterns("*.partial"))
-        if name == "00000.safetensors":
+        if before:
             original(a, b)
 
     patch.setattr(os, "replace", replace_and_copy)
@@ -140,6 +143,8 @@ FILES = {  # What is there when a file is damaged; what becomes of it when the r
     "distilled/set.json": ("whole", "healed", "named"),
     "distilled/classes.json": ("whole", "healed", "named"),
     "distilled/0/00000.png": ("whole", "healed", "same or named"),  # Bytes that decide no pixel
+    "scores/soft/0.json": ("before results", "healed or named", ""),  # Another set's is made anew
+    "labels/epoch-00001.safetensors": ("labels", "healed", ""),
     "labels/labels.bin": ("whole", "named", "named"),
     "labels/index.json": ("whole", "named", "named"),
 }

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['LABEL_BATCH', 'UNITS', 'INDEX_KEYS', 'IDENTITY_KEYS', 'ensemble', 'OnlineLabels', 'pool_state', 'label_dtype',
-           'describe_label_kind', 'encode', 'decode', 'LabelStorage', 'plan_storage', 'tensor_digest', 'label_index',
-           'index_digest', 'write_index', 'read_index', 'epoch_path', 'begin_labels', 'count_joined', 'join_epochs',
-           'StoredLabels', 'check_identity', 'store_labels', 'LabelledSet', 'load_distilled', 'read_augmentation']
+           'describe_label_kind', 'encode', 'decode', 'LabelStorage', 'plan_storage', 'label_index', 'index_digest',
+           'write_index', 'read_index', 'epoch_path', 'write_epoch', 'read_epoch', 'begin_labels', 'count_joined',
+           'join_epochs', 'StoredLabels', 'check_identity', 'store_labels', 'LabelledSet', 'load_distilled',
+           'read_augmentation']
 
 # %% ../../nbs/toolkit/students/soft_labels.ipynb #1c6ef8e1
 import hashlib
@@ -29,7 +30,16 @@ from ..config import EvalConfig
 from ..core import BadInput
 from ..data.augment import AffineConfig
 from ..runs.distilled_set import DistilledSet, read_set
-from ..runs.files import json_digest, read_json, require_space, write_file, write_json
+from teddy_nb.runs.files import (
+    json_digest,
+    read_json,
+    read_tensors,
+    require_space,
+    tensor_digest,
+    write_file,
+    write_json,
+    write_tensors,
+)
 from ..runs.sharing import claim_missing, share_work
 from .epoch_augment import EpochAugConfig, EpochView
 from ..teachers.pool import Pool
@@ -185,16 +195,6 @@ def _dropped(kind, n, epochs, n_classes):
     parts += [f"{epochs - n} of {epochs} epochs, the rest used again"] * (n < epochs)
     return " and ".join(filter(None, parts)) or "nothing"
 
-# %% ../../nbs/toolkit/students/soft_labels.ipynb #fab68607
-def tensor_digest(
-    *tensors: Tensor,
-) -> str:  # Hex digest
-    "Return the SHA-256 of the tensors' bytes"
-    digest = hashlib.sha256()
-    for t in tensors:
-        digest.update(t.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
 # %% ../../nbs/toolkit/students/soft_labels.ipynb #1802cb04
 def label_index(
     labels: OnlineLabels,
@@ -252,9 +252,28 @@ def epoch_path(
     epoch: int,  # Counted from 0
 ) -> Path:
     "Return where the labels of an epoch lie until all are there"
-    return folder / f"epoch-{epoch:05d}.bin"
+    return folder / f"epoch-{epoch:05d}.safetensors"
 
 
+def write_epoch(
+    path: Path,
+    records: np.ndarray,  # From `encode`
+    index: dict,  # Of the labels that they belong to
+):
+    "Write the labels of an epoch"
+    content = torch.from_numpy(np.frombuffer(records.tobytes(), np.uint8).copy())
+    write_tensors(path, {"records": content}, labels=index_digest({**index, "epoch_sha256": []}))
+
+
+def read_epoch(
+    path: Path,
+    index: dict,  # Of the labels that they belong to
+) -> bytes | None:  # None if it is absent, damaged, or belongs to others
+    "Read the labels of an epoch"
+    found = read_tensors(path, labels=index_digest({**index, "epoch_sha256": []}))
+    return found and found["records"].numpy().tobytes()
+
+# %% ../../nbs/toolkit/students/soft_labels.ipynb #323ea4f3
 def begin_labels(
     folder: Path,
     index: dict,  # From `label_index`
@@ -281,11 +300,13 @@ def count_joined(
 def join_epochs(
     folder: Path,
 ):
-    "Append the files of all epochs to `labels.bin`, then remove them"
+    "Append the files of all epochs to `labels.bin`, then remove them; raises `BadInput` if one is damaged"
     index, done = read_index(folder), count_joined(folder)
     index["epoch_sha256"] = index["epoch_sha256"][:done]
     for epoch in range(done, index["epochs"]):
-        content = epoch_path(folder, epoch).read_bytes()
+        content = read_epoch(epoch_path(folder, epoch), index)
+        if content is None:
+            raise BadInput(f"{epoch_path(folder, epoch)} was damaged; run the command again")
         with open(folder / "labels.bin", "r+b") as f:
             f.seek(epoch * len(content))
             f.write(content)
@@ -374,11 +395,10 @@ def store_labels(
     for epoch in range(count_joined(folder)):
         stored.read_records(epoch)
     paths = {epoch_path(folder, epoch): epoch for epoch in range(index["epochs"])}
-    size = index["bytes"] // index["epochs"]
-    whole = lambda p: p.exists() and p.stat().st_size == size or count_joined(folder) > paths[p]
+    whole = lambda p: read_epoch(p, index) is not None or count_joined(folder) > paths[p]
     with closing(claim_missing(list(paths), whole, log, "labels")) as missing:
         for path in missing:
-            write_file(path, encode(online(paths[path]), index["kind"]).tobytes())
+            write_epoch(path, encode(online(paths[path]), index["kind"]), index)
     share_work(
         [folder / "labels.bin"], lambda _: join_epochs(folder), lambda _: count_joined(folder) == index["epochs"]
     )
@@ -446,7 +466,7 @@ def load_distilled(
     if index["images_sha256"] != tensor_digest(data.images, data.labels):
         raise BadInput(f"{where} holds labels of other images than {folder}; name the right folder")
     if len(index["epoch_sha256"]) < index["epochs"]:
-        done = len(index["epoch_sha256"]) + len([*where.glob("epoch-*.bin")])
+        done = len(index["epoch_sha256"]) + len([*where.glob("epoch-*.safetensors")])
         again = "run the command that makes them again"
         raise BadInput(f"{where} has labels for {done} of {index['epochs']} epochs; {again}")
     view = EpochView(data, read_augmentation(index["augmentation"]))
