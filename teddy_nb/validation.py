@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
@@ -295,7 +295,7 @@ def validate(
     "Train students on a distilled set and score them on real images; raises `BadInput` if set or student do not fit"
     if distilled == []:
         raise BadInput("there is no set to score; give one, or one for each student")
-    own_sets = isinstance(distilled, list)
+    own_sets, made = isinstance(distilled, list), {}
     sets = distilled if own_sets else [distilled] * cfg.n_students
     for s in dict.fromkeys(sets):
         check_set_and_pool(s, pool, data.test, cfg)
@@ -305,11 +305,12 @@ def validate(
         seeds = {Path(scores or f"{home}/scores") / f"{seed}.json": seed for seed in range(len(sets))}
         read = lambda path: read_scores(path, keys[sets[seeds[path]]])
         whole = lambda path: read(path) is not None
-        labels = cache(lambda s: make_labels(s, pool, data, cfg, places[s], log))
         with closing(claim_missing(list(seeds), whole, log, "students", wait)) as missing:
             for path in missing:
                 s = sets[seed := seeds[path]]
-                student = train_student(s, labels(s), data.test, cfg, seed)
+                if s not in made:
+                    made[s] = make_labels(s, pool, data, cfg, places[s], log)
+                student = train_student(s, made[s], data.test, cfg, seed)
                 write_json(path, seal({"key": keys[s], **student._asdict()}))
         found = [read(path) for path in seeds]
     return None if None in found else to_result(found, sets, pool, data, cfg, method, seconds)
