@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['METHOD_NAMES', 'VARIANTS', 'TABLE3', 'TABLE3_CFG', 'SEARCH_TRAINING', 'SEARCH_RECIPE', 'SEARCH_CFG', 'STORED_MEANS',
            'TABLE1', 'CLASS_SHARES', 'TABLE2', 'TABLES', 'row_label', 'column_label', 'table_entries', 'table_grid',
-           'method_table', 'footnote', 'table3', 'table3_search', 'table3_stages', 'table1', 'table1_small', 'table2',
-           'table2_small', 'Table', 'report_table', 'report_run', 'report', 'select_experiments']
+           'method_table', 'footnote', 'table3', 'table3_search', 'table3_stages', 'evaluations', 'table3_evaluations',
+           'table1', 'table1_small', 'table2', 'table2_small', 'Table', 'report_table', 'report_run', 'report',
+           'select_experiments']
 
 # %% ../nbs/08_results.ipynb #41f6a8f1
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from .ablations import BF16_COMPILED, CIFAR10, SMALL_STUDENT, ablation_experimen
 from teddy_nb.config import (
     BilevelConfig,
     DMConfig,
+    EvalConfig,
     PriorPoolConfig,
     SynthesisConfig,
     get_protocol,
@@ -250,6 +252,33 @@ def table3_stages() -> list[Experiment]:
         for name, (cfg, recipe) in rows.items()
     ]
 
+# %% ../nbs/08_results.ipynb #f18c1c9e
+def evaluations() -> dict[str, EvalConfig]:
+    "Return four ways in which the literature trains students on CIFAR-10 with class labels"
+    dm = replace(get_protocol("table3-instance"), n_students=3)
+    changed = lambda cfg, **fields: replace(cfg, training=replace(cfg.training, **fields))
+    small = changed(dm, epochs=1800, batch_size=64, lr_step=901)
+    return {
+        "dm": dm,
+        "batch_64": small,
+        "dsa_cutmix": changed(replace(small, augmentation="dsa_cutmix"), epochs=1500, lr_step=1001),
+        "adamw": changed(
+            replace(dm, augmentation="cutmix"),
+            epochs=2000, batch_size=128, optimizer="adamw", lr=0.001, schedule="cosine",
+        ),
+    }  # fmt: skip
+
+# %% ../nbs/08_results.ipynb #938f9d49
+def table3_evaluations() -> list[Experiment]:
+    "Return the scores of three sets of ten images a class under four evaluations"
+    stored = replace(SEARCH_CFG, **STORED_MEANS)
+    sets = {"random": None, "dm_real": TABLE3_CFG["dm"], "teddy_search_stored": stored}
+    return [
+        Experiment(f"table3_evaluations/{name}/{row}", row.partition("_")[0], 10, cfg, eval_cfg, CIFAR10, SEARCH_RECIPE)
+        for name, eval_cfg in evaluations().items()
+        for row, cfg in sets.items()
+    ]
+
 # %% ../nbs/08_results.ipynb #ce1fa81c
 TABLE1 = {  # Tiny-ImageNet, 20 images per class, percent: accuracy and macro F1 with 60-100 and 40-100 % of each class
     "sre2l": ((24.2, 24.2), (23.4, 23.0)),
@@ -344,6 +373,7 @@ TABLES = {
     "table3_instance": Table("The sets of Table 3, students with InstanceNorm", partial(table3, "instance")),
     "table3_search": Table("Table 3 with the recipe of the search, students with InstanceNorm", table3_search),
     "table3_stages": Table("Which teachers give cross-entropy, in the recipe of the search", table3_stages, False),
+    "table3_evaluations": Table("Three sets under four evaluations", table3_evaluations, False),
     "ablations": Table("One hyperparameter at a time, CIFAR-10 at ten images a class", ablation_experiments, False),
 }
 

@@ -114,7 +114,7 @@ def test_the_training_of_a_teacher(data, optimizer):
     assert_no_stalls(steps_after_the_first(batches, step))
 
 
-@pytest.mark.parametrize("augmentation", ["affine", "cutmix", "dsa"])
+@pytest.mark.parametrize("augmentation", ["affine", "cutmix", "dsa_cutmix"])
 def test_the_training_of_a_student_and_its_labels(data, teachers, augmentation):
     cfg = replace(get_recipe("digits_prior").eval_soft, augmentation=augmentation)
     few, last = random_real(data, 4, 0), teachers[-1]

@@ -25,19 +25,19 @@ from ..teachers.training import EpochAugment
 class EpochAugConfig:
     "Name an augmentation and its random numbers; raises `BadInput` for an unknown one"
 
-    kind: str  # `affine`, `cutmix` or `dsa`
+    kind: str  # `affine`, `cutmix`, `dsa` or `dsa_cutmix`
     augment: AffineConfig  # Affine views, of `affine` and `cutmix`
     mix_group: int  # Images that share a CutMix box or a DSA operation
     seed: int  # Of all that is drawn
 
     def __post_init__(self):
-        if self.kind not in ("affine", "cutmix", "dsa"):
-            raise BadInput(f"unknown augmentation {self.kind!r}; choose affine, cutmix or dsa")
+        if self.kind not in ("affine", "cutmix", "dsa", "dsa_cutmix"):
+            raise BadInput(f"unknown augmentation {self.kind!r}; choose affine, cutmix, dsa or dsa_cutmix")
 
     @staticmethod
     def from_eval(cfg: EvalConfig, seed: int) -> "EpochAugConfig":
         "Return the augmentation of an evaluation protocol"
-        augment = AffineConfig() if cfg.augmentation == "dsa" else cfg.training.augment
+        augment = AffineConfig() if cfg.augmentation.startswith("dsa") else cfg.training.augment
         return EpochAugConfig(cfg.augmentation, augment, cfg.training.batch_size, seed)
 
 # %% ../../nbs/toolkit/students/epoch_augment.ipynb #c3bd30fc
@@ -57,74 +57,14 @@ class EpochView:
         self.one_hot = F.one_hot(data.labels, data.n_classes).float()
         cached = 4 * len(data) * data.channels * data.size**2 <= MAX_CACHED_BYTES
         self.normalized = data.normalize(data.images) if cached else None  # `[N, C, H, W]`
-        self.views = self.params = self.epoch = (None, None)  # Last epoch's number and content
+        self.views = self.boxes = self.operations = self.epoch = (None, None)  # Last epoch's number and content
 
-# %% ../../nbs/toolkit/students/epoch_augment.ipynb #5d954939
-@patch
-def unmixed(
-    self: EpochView,
-    epoch: int,  # Counted from 0
-    idx: Tensor,  # `[B]` which images
-) -> tuple[Tensor, Tensor]:  # Normalized images `[B, C, H, W]`; their one-hot labels `[B, classes]`
-    "Return the affine views of the images `idx`, before CutMix or DSA"
-    if self.normalized is None:
-        x = self.data.normalize(self.data.images[idx])
-        return self.affine.apply(epoch, idx, x), self.one_hot[idx]
-    if epoch != self.views[0]:
-        self.views = epoch, self.affine.apply(epoch, slice(None), self.normalized)
-    return self.views[1][idx], self.one_hot[idx]
-
-# %% ../../nbs/toolkit/students/epoch_augment.ipynb #94290f7e
+# %% ../../nbs/toolkit/students/epoch_augment.ipynb #aab51bc8
 @patch
 def mix_groups(self: EpochView, epoch: int) -> tuple[Tensor, ...]:
     "Return the image numbers of an epoch dealt into groups, on the CPU"
     order = torch.randperm(len(self.data), generator=generator(self.cfg.seed, "groups", epoch))
     return order.split(self.cfg.mix_group)
-
-
-@patch
-def sample_cutmix_params(
-    self: EpochView,
-    epoch: int,  # Counted from 0
-) -> tuple[Tensor, Tensor]:  # Partner of each image `[N]`; its box `[N, 4]`: x1, y1, x2, y2 in pixels
-    "Draw the partner and the box of every image of an epoch"
-    n, data = len(self.data), self.data
-    partner, box = torch.empty(n, dtype=torch.int64), torch.empty(n, 4, dtype=torch.int64)
-    cutmix, image = CutMix(num_classes=data.n_classes), torch.empty(1, data.channels, data.size, data.size)
-    with seeded(self.cfg.seed, "cutmix", epoch):
-        for group in self.mix_groups(epoch):
-            partner[group] = group.roll(1)
-            box[group] = torch.tensor(cutmix.make_params([image])["box"])
-    return partner.to(data.device), box.to(data.device)
-
-# %% ../../nbs/toolkit/students/epoch_augment.ipynb #2be9accb
-def box_mask(
-    box: Tensor,  # `[B, 4]`: x1, y1, x2, y2 in pixels
-    size: int,  # Height and width of the images, pixels
-) -> Tensor:  # bool `[B, 1, size, size]`
-    "Return which pixels lie in each box"
-    at = torch.arange(size, device=box.device)
-    x1, y1, x2, y2 = (v[:, None] for v in box.unbind(1))
-    rows, columns = (at >= y1) & (at < y2), (at >= x1) & (at < x2)
-    return (rows[:, :, None] & columns[:, None, :])[:, None]
-
-
-@patch
-def mix(
-    self: EpochView,
-    epoch: int,  # Counted from 0
-    idx: Tensor,  # `[B]` which images
-    x: Tensor,  # Their views `[B, C, H, W]`
-    y: Tensor,  # Their one-hot labels `[B, classes]`
-) -> tuple[Tensor, Tensor]:  # Images and class shares of the same shapes
-    "Return the images with a box of their partner's view pasted in"
-    if epoch != self.params[0]:
-        self.params = epoch, self.sample_cutmix_params(epoch)
-    partner, box = (v[idx] for v in self.params[1])
-    x_partner, y_partner = self.unmixed(epoch, partner)
-    inside = box_mask(box, self.data.size)
-    kept = 1 - inside.float().mean((2, 3))[:, 0, None]
-    return torch.where(inside, x_partner, x), kept * y + (1 - kept) * y_partner
 
 # %% ../../nbs/toolkit/students/epoch_augment.ipynb #f7fa3b46
 @patch
@@ -149,16 +89,81 @@ def apply_dsa_groups(
     idx: Tensor,  # `[B]` which images
     x: Tensor,  # The images, normalized `[B, C, H, W]`
 ) -> Tensor:  # `[B, C, H, W]`
-    "Return the images under the DSA operation of their group"
-    if epoch != self.params[0]:
-        self.params = epoch, self.sample_dsa_params(epoch)
-    group_of, operations, params = self.params[1]
+    "Return the images under the DSA operation of their group; as they are if the augmentation is not DSA"
+    if not self.cfg.kind.startswith("dsa"):
+        return x
+    if epoch != self.operations[0]:
+        self.operations = epoch, self.sample_dsa_params(epoch)
+    group_of, operations, params = self.operations[1]
     out, group_of, params = x.clone(), group_of[idx], params[idx]
     for g, operation in enumerate(operations):
         members = group_of == g
         if members.any():
             out[members] = apply_dsa(x[members], operation, params[members])
     return out
+
+# %% ../../nbs/toolkit/students/epoch_augment.ipynb #5d954939
+@patch
+def unmixed(
+    self: EpochView,
+    epoch: int,  # Counted from 0
+    idx: Tensor,  # `[B]` which images
+) -> tuple[Tensor, Tensor]:  # Normalized images `[B, C, H, W]`; their one-hot labels `[B, classes]`
+    "Return the views of the images `idx`, before CutMix"
+    if self.normalized is None:
+        x = self.affine.apply(epoch, idx, self.data.normalize(self.data.images[idx]))
+        return self.apply_dsa_groups(epoch, idx, x), self.one_hot[idx]
+    if epoch != self.views[0]:
+        x = self.affine.apply(epoch, slice(None), self.normalized)
+        self.views = epoch, self.apply_dsa_groups(epoch, slice(None), x)
+    return self.views[1][idx], self.one_hot[idx]
+
+# %% ../../nbs/toolkit/students/epoch_augment.ipynb #94290f7e
+@patch
+def sample_cutmix_params(
+    self: EpochView,
+    epoch: int,  # Counted from 0
+) -> tuple[Tensor, Tensor]:  # Partner of each image `[N]`; its box `[N, 4]`: x1, y1, x2, y2 in pixels
+    "Draw the partner and the box of every image of an epoch"
+    n, data = len(self.data), self.data
+    partner, box = torch.empty(n, dtype=torch.int64), torch.empty(n, 4, dtype=torch.int64)
+    cutmix, image = CutMix(num_classes=data.n_classes), torch.empty(1, data.channels, data.size, data.size)
+    with seeded(self.cfg.seed, "cutmix", epoch):
+        for group in self.mix_groups(epoch):
+            partner[group] = group.roll(1)
+            box[group] = torch.tensor(cutmix.make_params([image])["box"])
+            if self.cfg.kind == "dsa_cutmix" and torch.rand(()) < 0.5:
+                box[group] = 0
+    return partner.to(data.device), box.to(data.device)
+
+# %% ../../nbs/toolkit/students/epoch_augment.ipynb #2be9accb
+def box_mask(
+    box: Tensor,  # `[B, 4]`: x1, y1, x2, y2 in pixels
+    size: int,  # Height and width of the images, pixels
+) -> Tensor:  # bool `[B, 1, size, size]`
+    "Return which pixels lie in each box"
+    at = torch.arange(size, device=box.device)
+    x1, y1, x2, y2 = (v[:, None] for v in box.unbind(1))
+    rows, columns = (at >= y1) & (at < y2), (at >= x1) & (at < x2)
+    return (rows[:, :, None] & columns[:, None, :])[:, None]
+
+
+@patch
+def mix(
+    self: EpochView,
+    epoch: int,  # Counted from 0
+    idx: Tensor,  # `[B]` which images
+    x: Tensor,  # Their views `[B, C, H, W]`
+    y: Tensor,  # Their one-hot labels `[B, classes]`
+) -> tuple[Tensor, Tensor]:  # Images and class shares of the same shapes
+    "Return the images with a box of their partner's view pasted in"
+    if epoch != self.boxes[0]:
+        self.boxes = epoch, self.sample_cutmix_params(epoch)
+    partner, box = (v[idx] for v in self.boxes[1])
+    x_partner, y_partner = self.unmixed(epoch, partner)
+    inside = box_mask(box, self.data.size)
+    kept = 1 - inside.float().mean((2, 3))[:, 0, None]
+    return torch.where(inside, x_partner, x), kept * y + (1 - kept) * y_partner
 
 # %% ../../nbs/toolkit/students/epoch_augment.ipynb #c1617baa
 @patch
@@ -169,9 +174,7 @@ def augmented(
 ) -> tuple[Tensor, Tensor]:  # Normalized images `[B, C, H, W]`; their class shares `[B, classes]`
     "Return the augmented images `idx` of `epoch`"
     x, y = self.unmixed(epoch, idx)
-    if self.cfg.kind == "cutmix":
-        return self.mix(epoch, idx, x, y)
-    return self.apply_dsa_groups(epoch, idx, x) if self.cfg.kind == "dsa" else x, y
+    return self.mix(epoch, idx, x, y) if self.cfg.kind.endswith("cutmix") else (x, y)
 
 
 @patch

@@ -17,7 +17,7 @@ recipe = get_recipe("digits_prior")
 recipe = replace(
     recipe,
     pool=replace(recipe.pool, training=replace(recipe.pool.training, epochs=3), stages=(1, 2, 3)),
-    synthesis=replace(recipe.synthesis, iterations=60),
+    synthesis=replace(recipe.synthesis, iterations=25),
     eval_hard=brief(recipe.eval_hard),
     eval_soft=brief(recipe.eval_soft),
 )
