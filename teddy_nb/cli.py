@@ -490,15 +490,17 @@ def teddy_reproduce(
             return print_detection_table(cells, students, out, runs, root, weights)
         from pathlib import Path
 
+        from teddy_nb.core import dist_state
         from teddy_nb.results import select_experiments
-        from teddy_nb.runs.experiments import comparison_table, reproduce
+        from teddy_nb.runs.experiments import comparison_table, read_experiments, reproduce
 
         chosen = select_experiments(table, *([v for v in text.split(",") if v] for text in (cells, rows)), students)
-        done = []
+        prints = dist_state().is_main_process
         for result in reproduce(chosen, root, Path(out), Path(runs), download):
-            done.append(result)
-            print(f"{result['name']}: {', '.join(f'{a:.1f}' for a in result['accuracy'])} %", flush=True)
-        print(f"\n{comparison_table(done)}")
+            if prints:
+                print(f"{result['name']}: {', '.join(f'{a:.1f}' for a in result['accuracy'])} %", flush=True)
+        if prints:
+            print(f"\n{comparison_table(read_experiments(out, chosen))}")
 
 # %% ../nbs/toolkit/cli.ipynb #4df2aaf7
 @call_parse
