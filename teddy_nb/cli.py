@@ -474,7 +474,7 @@ def teddy_forecast(
 # %% ../nbs/toolkit/cli.ipynb #d824af8f
 @call_parse
 def teddy_reproduce(
-    table: str,  # Which: table1, table2 or table3; table3_instance, table3_search, table3_stages; table1_small, table2_small; table2-detection; ablations
+    table: str,  # Which: table1, table2 or table3; table3_instance, table3_search, table3_stages, table3_evaluations; table1_small, table2_small; table2-detection; ablations
     cells: str = "",  # Its columns, such as cifar10/1,cifar10/10; all if not given
     rows: str = "",  # Its rows, such as random,teddy_real; all if not given
     students: int = 0,  # For each number, where the table's own takes too long; the table's if not given
@@ -490,15 +490,17 @@ def teddy_reproduce(
             return print_detection_table(cells, students, out, runs, root, weights)
         from pathlib import Path
 
+        from teddy_nb.core import dist_state
         from teddy_nb.results import select_experiments
-        from teddy_nb.runs.experiments import comparison_table, reproduce
+        from teddy_nb.runs.experiments import comparison_table, read_experiments, reproduce
 
         chosen = select_experiments(table, *([v for v in text.split(",") if v] for text in (cells, rows)), students)
-        done = []
+        prints = dist_state().is_main_process
         for result in reproduce(chosen, root, Path(out), Path(runs), download):
-            done.append(result)
-            print(f"{result['name']}: {', '.join(f'{a:.1f}' for a in result['accuracy'])} %", flush=True)
-        print(f"\n{comparison_table(done)}")
+            if prints:
+                print(f"{result['name']}: {', '.join(f'{a:.1f}' for a in result['accuracy'])} %", flush=True)
+        if prints:
+            print(f"\n{comparison_table(read_experiments(out, chosen))}")
 
 # %% ../nbs/toolkit/cli.ipynb #4df2aaf7
 @call_parse

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COUNT', 'POSITIVE', 'SHARE', 'LAUNCHED', 'BadInput', 'Number', 'check_value', 'check_fields', 'SingleProcess',
-           'dist_state', 'default_device', 'cpu_count', 'can_compile', 'sample_std', 'format_mean_std', 'derive_seed',
-           'generator', 'seeded', 'md_table', 'run_slow', 'run_cuda']
+           'dist_state', 'default_device', 'from_first', 'cpu_count', 'can_compile', 'sample_std', 'format_mean_std',
+           'derive_seed', 'generator', 'seeded', 'md_table', 'run_slow', 'run_cuda']
 
 # %% ../nbs/toolkit/core.ipynb #717d5e28
 import hashlib
@@ -126,6 +126,17 @@ def default_device() -> torch.device:
     if not os.environ.get("TEDDY_TF32"):  # cuDNN would round fp32 convolutions to 10 bits unasked
         torch.backends.cudnn.allow_tf32 = False
     return dist_state().device
+
+# %% ../nbs/toolkit/core.ipynb #8d4e704b
+def from_first(
+    value: Any,  # Anything that can be pickled
+) -> Any:  # The first process's
+    "Return the value that the first process of a launcher has, in all of its processes"
+    if dist_state().num_processes == 1:
+        return value
+    from accelerate.utils import broadcast_object_list
+
+    return broadcast_object_list([value])[0]
 
 # %% ../nbs/toolkit/core.ipynb #4996f2a6
 def cpu_count() -> int:

@@ -22,7 +22,7 @@ import torch
 
 from .bn_matching import synthesize
 from .config import EvalConfig, PostPoolConfig, Recipe
-from .core import BadInput, default_device, dist_state
+from .core import BadInput, default_device, dist_state, from_first
 from .data.images import Splits, random_index_per_class
 from .pool_post import count_macs, find_ratio, prune_pool
 from .pool_prior import train_pool
@@ -167,18 +167,14 @@ def take_turn(
     if dist.num_processes == 1:
         yield from claim_missing([path], log=log, what="pool")
         return
-    from accelerate.utils import broadcast_object_list
-
     while True:
         turn = claim_missing([path], log=log, what="pool", wait=0) if dist.is_main_process else iter(())
         with closing(turn) if dist.is_main_process else nullcontext():
-            mine = next(turn, None) if dist.is_main_process else None
-            state = [bool(mine), path.exists()]
-            broadcast_object_list(state)
-            if state[0]:
+            mine, there = from_first((bool(next(turn, None)), path.exists()))
+            if mine:
                 yield path
                 next(turn, None)
-        if any(state):
+        if mine or there:
             return
         time.sleep(1)
 

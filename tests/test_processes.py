@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from teddy_nb.teachers.pool import load_pool
 
 SCRIPTS = Path(__file__).parent / "scripts"
 SCRIPT, DISTILL = SCRIPTS / "shared_training.py", SCRIPTS / "shared_distill.py"
+REPRODUCE = SCRIPTS / "shared_reproduce.py"
 ENV = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TQDM_DISABLE": "1"}
 
 
@@ -96,6 +98,51 @@ def test_jobs_share_a_run(alone, tmp_path):
     done = subprocess.run([submit, command, *options], env=ENV, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert differences(tmp_path / "run", contents(alone / "run")) == []
+
+
+def measured(folder: Path) -> dict[str, dict]:
+    "The results of a table, without their seconds, which their digests cover"
+    home = folder / "results"
+    bare = lambda fields: {k: v for k, v in fields.items() if k not in ("seconds", "digest")}
+    return {p.relative_to(home).as_posix(): json.loads(p.read_text(), object_hook=bare) for p in home.rglob("*.json")}
+
+
+def made_of_table(folder: Path) -> list[str]:
+    "What the processes of a table made, each file as often as it was made"
+    logs = sorted((folder / "runs").rglob("log.jsonl"))
+    lines = [(p.parent.name, line) for p in logs for line in read_log(p) if line.get("timed") in ("set", "students")]
+    return sorted(f"{home} {line['timed']} {line['file']}" for home, line in lines)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory) -> Path:
+    "A folder with a table that one process measured"
+    folder = tmp_path_factory.mktemp("table")
+    launch(1, REPRODUCE, folder)
+    return folder
+
+
+@pytest.mark.parametrize("launcher", [True, False], ids=["launcher", "independent"])
+def test_processes_measure_a_table_as_one_does(table, tmp_path, launcher):
+    if launcher:  # Its processes would train other teachers, for they share every step
+        shutil.copytree(table / "runs/teachers", tmp_path / "runs/teachers")
+        launch(2, REPRODUCE, tmp_path)
+    else:
+        assert [p.wait() for p in [start(REPRODUCE, tmp_path) for _ in range(2)]] == [0, 0]
+    assert measured(tmp_path) == measured(table) and len(measured(table)) == 5
+    assert made_of_table(tmp_path) == made_of_table(table)
+
+
+def test_a_table_goes_on_after_a_kill(table, tmp_path):
+    first = start(REPRODUCE, tmp_path)
+    while not [*(tmp_path / "runs/students").glob("*/scores/0.json")]:
+        assert first.poll() is None
+        time.sleep(0.01)
+    first.kill()
+    first.wait()
+    launch(1, REPRODUCE, tmp_path)
+    assert measured(tmp_path) == measured(table)
+    assert made_of_table(tmp_path) == made_of_table(table)  # No student was trained twice
 
 
 def test_a_launcher_that_begins_one_process_is_refused(tmp_path):

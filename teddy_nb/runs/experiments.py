@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['RESULT_KEYS', 'DataConfig', 'content_hash', 'pool_for', 'Experiment', 'describe_teachers', 'run_experiment',
-           'changed_settings', 'read_result', 'is_measured', 'reproduce', 'soft_label_column', 'protocol_text',
-           'full_data_text', 'comparison_table', 'read_experiments']
+           'describe_result', 'changed_settings', 'read_result', 'is_measured', 'reproduce', 'measure_group', 'measure',
+           'soft_label_column', 'protocol_text', 'full_data_text', 'comparison_table', 'read_experiments']
 
 # %% ../../nbs/toolkit/runs/experiments.ipynb #581be6f5
 import json
-import time
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cache
+from functools import cache, partial
+from itertools import groupby
 from pathlib import Path
 from statistics import mean
 
@@ -20,14 +21,25 @@ import torch
 from fastcore.basics import patch
 
 from ..config import BilevelConfig, DMConfig, EvalConfig, PriorPoolConfig, Recipe, SynthesisConfig
-from ..core import BadInput, default_device, derive_seed, format_mean_std, md_table
+from ..core import BadInput, default_device, derive_seed, format_mean_std, from_first, md_table
 from ..data.datasets import load_data
 from ..data.images import Splits, make_imbalanced
 from ..methods.bilevel import distill_bilevel
 from ..methods.dm import distill_dm
 from ..pipeline import make_pool, random_real, synthesize, validate
 from .distilled_set import DistilledSet, read_set
-from .files import environment, read_json, remove_partials, require_folder, seal, unseal, write_json
+from teddy_nb.runs.files import (
+    append_line,
+    environment,
+    logged_seconds,
+    read_json,
+    remove_partials,
+    require_folder,
+    seal,
+    unseal,
+    write_json,
+)
+from .sharing import share_work, timed_making
 from ..teachers.pool import Pool
 
 # %% ../../nbs/toolkit/runs/experiments.ipynb #c1b38ff8
@@ -147,22 +159,27 @@ def distill(
     splits: Splits,
     seed: int,
     runs: Path,  # Keeps sets, shards of what was stopped, and statistics of the teachers
-) -> DistilledSet:
+    wait: float = 1.0,  # Seconds between two looks, when another process makes the set; 0 to leave it to that one
+) -> DistilledSet | None:  # On the data's device; None if another process still makes it
     "Return one set of this experiment, made or read"
     if self.method == "random":
         return random_real(splits.train, self.ipc, seed)
-    home, start = self.set_folder(seed, runs), time.perf_counter()
-    if (home / "distilled").exists():
-        return read_set(home / "distilled")
-    args = self.method_cfg, self.ipc, seed
-    if self.method in ("dm", "bilevel"):
-        distilled = {"dm": distill_dm, "bilevel": distill_bilevel}[self.method](splits.train, *args)
-    else:
-        distilled = synthesize(pool, splits.train, *args, home / "synth", stats_dir=runs / "statistics")
-    seconds = round(time.perf_counter() - start, 1)
-    distilled = replace(distilled, provenance={**distilled.provenance, "seconds": seconds})
-    distilled.save(home / "distilled")
-    return distilled
+    home = self.set_folder(seed, runs)
+    folder, args = home / "distilled", (self.method_cfg, self.ipc, seed)
+    if not folder.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        log = partial(append_line, home / "log.jsonl")
+        alone = {"dm": distill_dm, "bilevel": distill_bilevel}.get(self.method)
+        blocks = None if alone else synthesize(pool, splits.train, *args, home / "synth", log, runs / "statistics")
+
+        def make(folder):
+            with timed_making(folder, log, "set"):
+                distilled = blocks or alone(splits.train, *args)
+            seconds = round(logged_seconds(home / "log.jsonl"), 1)
+            replace(distilled, provenance={**distilled.provenance, "seconds": seconds}).write(folder)
+
+        share_work([folder], make, wait=wait)
+    return read_set(folder).to(splits.train.device) if folder.exists() else None
 
 # %% ../../nbs/toolkit/runs/experiments.ipynb #a043691a
 def describe_teachers(
@@ -179,20 +196,44 @@ def describe_teachers(
     }
 
 # %% ../../nbs/toolkit/runs/experiments.ipynb #9c9d244e
+@patch
+def students_folder(
+    self: Experiment,
+    runs: Path,  # Folder of all students
+) -> Path:
+    "Return the folder of the students' scores, named after all that these depend on but for their number"
+    key = content_hash(self.set_folder(0, runs).name, replace(self.eval_cfg, n_students=1))
+    return runs / "students" / f"{self.method}-{self.data.dataset}-{self.ipc}-{key}"
+
+# %% ../../nbs/toolkit/runs/experiments.ipynb #9dc9814f
 def run_experiment(
     experiment: Experiment,
     pool: Pool | None,  # That of its recipe; None for a method without teachers
     splits: Splits,
-    runs: Path,  # Keeps sets and statistics
-) -> dict:  # JSON values
+    runs: Path,  # Keeps sets, statistics and scores
+    wait: float = 1.0,  # Seconds between two looks at what other processes make; 0 to leave it to them
+) -> dict | None:  # JSON values; None if other processes still make some of it
     "Return the accuracies of an experiment, and everything they depend on"
     cfg, pool = experiment.eval_cfg, experiment.select_pool(pool)
     n_sets = cfg.n_students if experiment.method == "random" else experiment.n_sets
-    sets = [experiment.distill(pool, splits, seed, runs) for seed in range(n_sets)]
-    start, students = time.perf_counter(), [sets[i % n_sets] for i in range(cfg.n_students)]
-    result = asdict(validate(students, pool if cfg.is_soft else None, splits, cfg))
-    seconds = {"set": sum(s.provenance.get("seconds", 0.0) for s in sets)}
-    seconds |= {"students": round(time.perf_counter() - start, 1)}
+    sets = [experiment.distill(pool, splits, seed, runs, wait) for seed in range(n_sets)]
+    if None in sets:
+        return None
+    home, teachers = experiment.students_folder(runs), pool if cfg.is_soft else None
+    home.mkdir(parents=True, exist_ok=True)
+    log, labels = partial(append_line, home / "log.jsonl"), home / f"labels-{cfg.n_students}"
+    students = [sets[i % n_sets] for i in range(cfg.n_students)]
+    result = validate(students, teachers, splits, cfg, folder=labels, scores=home / "scores", log=log, wait=wait)
+    if result is None:
+        return None
+    shutil.rmtree(labels, ignore_errors=True)  # No score is missing, so nobody reads them
+    set_seconds = round(sum(s.provenance.get("seconds", 0.0) for s in sets), 1)
+    seconds = {"set": set_seconds, "students": round(logged_seconds(home / "log.jsonl", "students"), 1)}
+    return describe_result(experiment, asdict(result), pool, splits, n_sets, seconds)
+
+
+def describe_result(experiment, result, pool, splits, n_sets, seconds):
+    "Collect what the file of a result holds"
     return {
         "name": experiment.name,
         **{k: result[k] for k in ("accuracy", "best", "f1", "images", "bytes", "protocol")},
@@ -255,23 +296,56 @@ def reproduce(
     experiments: Sequence[Experiment],
     root: str | Path,  # Folder of the named datasets
     out: Path = Path("results"),  # Folder of the results
-    runs: Path = Path("runs/reproduce"),  # Keeps teachers, statistics and sets
+    runs: Path = Path(
+        "runs/reproduce"
+    ),  # Keeps teachers, statistics, sets and scores; processes that share it share the work
     download: bool = False,  # Fetch a dataset that is not there
 ) -> Iterator[dict]:  # What each result's file holds
-    "Measure experiments one after another, those without a result of as many students"
+    "Measure experiments, those without a result of as many students, and yield each when it is done"
     for folder in (out, runs):
         require_folder(folder)
         remove_partials(folder)
     load = cache(lambda source: source.load(root, download))
     pool = cache(lambda source, recipe: pool_for(source, recipe, load(source), runs / "teachers"))
-    for e in experiments:
-        path = out / f"{e.name}.json"
-        if not is_measured(path, e):
-            splits = load(e.data)
-            e.check_classes(splits)
-            made = run_experiment(e, pool(e.data, e.teacher_recipe) if e.needs_pool else None, splits, runs)
-            write_json(path, seal(made))
-        yield read_result(path)
+    for _, group in groupby(experiments, lambda e: (e.data, e.teacher_recipe)):
+        yield from measure_group({out / f"{e.name}.json": e for e in group}, load, pool, runs)
+
+
+def measure_group(
+    group: dict[Path, Experiment],  # File of the result to its experiment; all with the same data and teachers
+    load: Callable,  # `source -> splits`
+    pool: Callable,  # `source, recipe -> pool`
+    runs: Path,
+) -> Iterator[dict]:
+    "Measure those experiments of a group that have no result, and yield the results"
+    missing = from_first([path for path, e in group.items() if not is_measured(path, e)])
+    first = next(iter(group.values()))
+    splits = load(first.data) if missing else None
+    for path in missing:
+        group[path].check_classes(splits)
+    with_teachers = any(group[path].needs_pool for path in missing)
+    teachers = pool(first.data, first.teacher_recipe) if with_teachers else None
+    for wait in (0, 1.0):  # First what no other process makes, then what others have left
+        for path, e in list(group.items()):
+            if path in missing:
+                measure(e, path, teachers if e.needs_pool else None, splits, runs, wait)
+            if is_measured(path, e):
+                del group[path]
+                yield read_result(path)
+
+
+def measure(
+    experiment: Experiment,
+    path: Path,  # Of the result
+    pool: Pool | None,  # That of its recipe
+    splits: Splits,
+    runs: Path,
+    wait: float,  # As for `run_experiment`
+):
+    "Write a result, unless it is there or other processes still make some of it"
+    whole = partial(is_measured, experiment=experiment)
+    if not whole(path) and (made := run_experiment(experiment, pool, splits, runs, wait)):
+        share_work([path], lambda path: write_json(path, seal(made)), whole)
 
 # %% ../../nbs/toolkit/runs/experiments.ipynb #d71b4863
 def soft_label_column(

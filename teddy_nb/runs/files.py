@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PACKAGES', 'write_file', 'sync_folder', 'remove_partials', 'write_json', 'read_json', 'json_digest', 'seal', 'unseal',
-           'append_line', 'read_log', 'require_folder', 'require_space', 'sha256', 'tensor_digest', 'write_tensors',
-           'read_tensors', 'read_metadata', 'safe_name', 'environment', 'Run']
+           'append_line', 'read_log', 'logged_seconds', 'require_folder', 'require_space', 'sha256', 'tensor_digest',
+           'write_tensors', 'read_tensors', 'read_metadata', 'safe_name', 'environment', 'Run']
 
 # %% ../../nbs/toolkit/runs/files.ipynb #7f0fc355
 import hashlib
@@ -156,6 +156,17 @@ def read_log(
         with suppress(ValueError):
             found.append(json.loads(line))
     return [line for line in found if isinstance(line, dict)]
+
+# %% ../../nbs/toolkit/runs/files.ipynb #0c998e4b
+def logged_seconds(
+    path: Path,  # Of a log
+    what: str = "",  # Kind of work; any when empty
+    **fields,  # That the lines must have, such as `method="Teddy"`
+) -> float:  # Sum over all sittings and processes
+    "Add up the time that a log has seen"
+    lines = [line for line in read_log(path) if "timed" in line and what in ("", line["timed"])]
+    lines = [line for line in lines if all(line.get(k) == v for k, v in fields.items())]
+    return sum(line["seconds"] for line in lines if isinstance(line.get("seconds"), int | float))
 
 # %% ../../nbs/toolkit/runs/files.ipynb #8bf1e310
 def _nearest(path):
@@ -328,6 +339,4 @@ def seconds(
     **fields,  # That the lines must have, such as `method="Teddy"`
 ) -> float:  # Sum over all sittings and processes
     "Add up the time spent so far"
-    lines = [line for line in read_log(self.path / "log.jsonl") if "timed" in line and what in ("", line["timed"])]
-    lines = [line for line in lines if all(line.get(k) == v for k, v in fields.items())]
-    return sum(line["seconds"] for line in lines if isinstance(line.get("seconds"), int | float))
+    return logged_seconds(self.path / "log.jsonl", what, **fields)
