@@ -97,7 +97,7 @@ def build_detector(
     sides = [4 * s for s, _ in levels.values()]
     with torch.device("cpu"):  # Its anchors are no part of the weights: a pool builds models on the meta device
         anchors = AnchorGenerator(tuple((s,) for s in (*sides, 2 * sides[-1])), ((0.5, 1.0, 2.0),) * (len(sides) + 1))
-    align = MultiScaleRoIAlign([str(i) for i in range(len(levels))], 7, 1 if small else 2)
+    align = MultiScaleRoIAlign([str(i) for i in range(len(levels))], 7, 1)
     return FasterRCNN(
         pyramid, min_size=size, max_size=size, image_mean=[0.0] * 3, image_std=[1.0] * 3, rpn_anchor_generator=anchors,
         box_roi_pool=align, box_head=TwoMLPHead(49 * int(fpn), int(head)),
