@@ -6,17 +6,17 @@
 __all__ = ['DETECTOR_LOSSES', 'DETECTION_LOSS_NAMES', 'PAPER_DETECTION', 'DetectorOutput', 'HookedDetector',
            'detector_teacher_loss', 'DetectionSynthesizer', 'check_detection_inputs', 'synthesize_detection',
            'DetectionGroup', 'as_distilled', 'estimate_detection_cost', 'start_set', 'distilled_methods',
-           'distill_detection', 'make_distilled', 'score_run', 'reproduce_table2_detection']
+           'distill_detection', 'open_run', 'score_run', 'reproduce_table2_detection']
 
 # %% ../nbs/06_detection.ipynb #7421a026
 import copy
 import json
 import math
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -298,22 +298,23 @@ def start_set(
     images, boxes = map(list, zip(*init_detection(data, init, n_images, seed), strict=True))
     return as_distilled(f"start, {init}", data, images, boxes, {"source": data.name, "init": init, "seed": seed})
 
-
+# %% ../nbs/06_detection.ipynb #9c8c45e5
 def distilled_methods(
     pool: Pool,
     data: DetectionSet,
     cfg: DetectionSynthesisConfig,
     n_images: int,
     seed: int,
-    folder: Path,  # Keeps shards
-    log: Callable | None = None,
+    run: Run,  # Keeps shards and times
 ) -> list[DetectionMethod]:  # The start itself, the converged detector alone, and Teddy's pool
     "Make the sets that are compared: the last two differ in their teachers and in nothing else"
     methods = [DetectionMethod(f"start ({cfg.init})", [start_set(data, cfg.init, n_images, seed)])]
     for name, teachers, k in (("single converged detector", pool.converged_only(), 1), ("Teddy", pool, cfg.n_teachers)):
-        clock, own = time.perf_counter(), replace(cfg, n_teachers=k)
-        made = synthesize_detection(teachers, data, own, n_images, seed, folder / name.split()[0].lower(), log)
-        methods.append(DetectionMethod(name, [made], round(time.perf_counter() - clock, 1)))
+        folder, own = run.path / "synth" / name.split()[0].lower(), replace(cfg, n_teachers=k)
+        made = synthesize_detection(teachers, data, own, n_images, seed, folder, partial(run.log, method=name))
+        shards = [f"{g:05d}.safetensors" for g in range(math.ceil(n_images / cfg.group_size))]
+        seconds = sum(run.seconds("groups", method=name, file=f) for f in shards)  # Of whichever process made it
+        methods.append(DetectionMethod(name, [made], round(seconds, 1)))
     return methods
 
 # %% ../nbs/06_detection.ipynb #7fc624dd
@@ -331,36 +332,31 @@ def distill_detection(
 ) -> tuple[Run, list[DetectionResult]]:
     "Distill a detection set, compare it, and write it as VOC and COCO: behind `teddy_distill --task detection`"
     data, recipe = prepare_detection(dataset, root, size, weights, backbone, students)
-    init_detection(data.train, recipe.synthesis.init, images, seed)  # Raise `BadInput` before anything is written
-    new_detector(recipe.detector, data.train, seed)
-    about = {"images": len(data.train), "test_images": len(data.test), "classes": data.train.classes}
-    settings = {"dataset": dataset, "n_images": images, "seed": seed, "data": about, "recipe": asdict(recipe)}
-    run = Run(out, {"task": "detection", **settings})
-    with run.timed("pool"):
-        pool = detection_pool(data, recipe, seed, run.path / "pool", run.log)
-    made = make_distilled(run, pool, data.train, recipe.synthesis, images, seed, compare)
-    return run, score_run(run, pool, data, recipe, made) if compare else []
+    run = open_run(out, dataset, data, recipe, images, seed)
+    pool = detection_pool(data, recipe, seed, run.path / "pool", run.log)
+    if not compare:
+        made = synthesize_detection(pool, data.train, recipe.synthesis, images, seed, run.path / "synth/teddy", run.log)
+        made.save(run.path / "distilled")
+        return run, []
+    made = distilled_methods(pool, data.train, recipe.synthesis, images, seed, run)
+    made[-1].sets[0].save(run.path / "distilled")
+    return run, score_run(run, pool, data, recipe, made)
 
-# %% ../nbs/06_detection.ipynb #5cb8106b
-def make_distilled(
-    run: Run,
-    pool: Pool,
-    data: DetectionSet,
-    cfg: DetectionSynthesisConfig,
+# %% ../nbs/06_detection.ipynb #c1a17d58
+def open_run(
+    out: str,  # Run folder
+    dataset: str,  # As `distill_detection`
+    data: DetectionSplits,
+    recipe: DetectionRecipe,
     n_images: int,
     seed: int,
-    compare: bool,  # With the baselines
-) -> list[DetectionMethod]:  # The distilled set last
-    "Synthesize what a run needs and write its set"
-    home = run.path / "synth"
-    if compare:
-        made = distilled_methods(pool, data, cfg, n_images, seed, home, run.log)
-    else:
-        made = [
-            DetectionMethod("Teddy", [synthesize_detection(pool, data, cfg, n_images, seed, home / "teddy", run.log)])
-        ]
-    made[-1].sets[0].save(run.path / "distilled")
-    return made
+) -> Run:
+    "Begin a run or go on with it; raises `BadInput` for what cannot work before anything is written"
+    init_detection(data.train, recipe.synthesis.init, n_images, seed)
+    new_detector(recipe.detector, data.train, seed)
+    about = {"images": len(data.train), "test_images": len(data.test), "classes": data.train.classes}
+    settings = {"dataset": dataset, "n_images": n_images, "seed": seed, "data": about, "recipe": asdict(recipe)}
+    return Run(out, {"task": "detection", **settings})
 
 # %% ../nbs/06_detection.ipynb #dfdefd20
 def score_run(
@@ -374,11 +370,12 @@ def score_run(
     distilled, cfg = made[-1].sets[0], recipe.eval_cfg
     rows = real_methods(data.train, len(distilled), distilled.n_bytes, cfg.n_students)
     results = evaluate_detection([*rows, *made], data.test, cfg, run.path / "scores", run.log)
-    write_json(run.path / "results.json", [asdict(r) for r in results])
     facts = {f"mAP, {r.method}": f"{format_mean_std(r.map)} %" for r in results}
     epochs = recipe.for_images(len(data.train))[0].training.epochs
     facts["mAP, full set"] = f"{100 * pool.converged.accuracy:.1f} %, in {epochs} epochs"
-    write_file(run.path / "distilled" / "README.md", distilled.card(**facts))
+    card = run.path / "distilled" / "README.md"
+    share_work([run.path / "results.json"], lambda p: write_json(p, [asdict(r) for r in results]))
+    share_work([card], lambda p: write_file(p, distilled.card(**facts)), lambda p: "mAP, full set" in p.read_text())
     return results
 
 # %% ../nbs/06_detection.ipynb #1f6b5544
@@ -401,12 +398,13 @@ def reproduce_table2_detection(
     "Reproduce Table 2, right; what is done is not begun again: behind `teddy_reproduce table2-detection`"
     data, recipe = prepare_detection("voc", root, weights=weights, students=students)
     same = replace(recipe, eval_cfg=replace(recipe.eval_cfg, n_students=1))  # More students go on in the same folder
-    home = Path(runs) / "detection" / f"{derive_seed(repr(same), seed):016x}"
-    pool, cfg, results = detection_pool(data, recipe, seed, home / "pool"), recipe.eval_cfg, []
+    settings = {"seed": seed, "recipe": asdict(same)}
+    run = Run(Path(runs) / "detection" / f"{derive_seed(repr(same), seed):016x}", settings)
+    pool, cfg, results = detection_pool(data, recipe, seed, run.path / "pool", run.log), recipe.eval_cfg, []
     for n in columns:
-        made = distilled_methods(pool, data.train, recipe.synthesis, n, seed, home / "synth")
+        made = distilled_methods(pool, data.train, recipe.synthesis, n, seed, run)
         rows = real_methods(data.train, n, made[-1].sets[0].n_bytes, cfg.n_students)
-        for r in evaluate_detection([*rows, *made], data.test, cfg, home / "scores"):
+        for r in evaluate_detection([*rows, *made], data.test, cfg, run.path / "scores", run.log):
             facts = {"column": n, "paper": PAPER_DETECTION.get(n, {}).get(r.method), **asdict(r)}
             facts["full_set"] = round(100 * pool.converged.accuracy, 2)
             write_json(Path(out) / "table2_detection" / f"{n}-{r.method.replace(' ', '_')}.json", facts)

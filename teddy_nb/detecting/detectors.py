@@ -196,7 +196,7 @@ def train_detector(
     data: DetectionSet,
     cfg: DetectorConfig,
     seed: int,  # Of order, views and samples
-    **hooks,  # `on_epoch`, `checkpoint`, `desc`, as `fit` takes them
+    **hooks,  # `on_epoch`, `checkpoint`, `desc`, `dist`, as `fit` takes them
 ) -> list[float]:  # Mean loss of every epoch
     "Train a detector with the package's one training loop"
     transform = box_transform(cfg.crop, cfg.flip)
@@ -229,7 +229,7 @@ def mean_ap(
     "Score detections by COCO's mean average precision; crowds count neither way"
     from torchmetrics.detection import MeanAveragePrecision
 
-    metric = MeanAveragePrecision(backend="pycocotools", class_metrics=True)
+    metric = MeanAveragePrecision(backend="pycocotools", class_metrics=True, sync_on_compute=False)
     for idx in torch.arange(len(data)).split(batch_size):
         images, boxes = zip(*(data.take(i) for i in idx.tolist()), strict=True)
         found = detect(model, list(images))
