@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from teddy_nb import cli
 
 SCRIPTS = Path(__file__).parent / "scripts"
 SHARED = SCRIPTS / "shared_detection.py"
@@ -67,3 +70,71 @@ def test_processes_of_a_launcher_train_the_pool_together(tmp_path):
     finish(start(*LAUNCHER, SHARED, tmp_path / "run"))
     assert {r["method"] for r in json.loads((tmp_path / "run/results.json").read_text())} >= {"Teddy", "random real"}
     assert not list((tmp_path / "run").rglob("checkpoint*"))
+
+
+OBJECT = "<object><name>dog</name><difficult>0</difficult><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>"
+
+
+def voc(folder: Path, change=lambda xml: xml):
+    "Two images with a dog each in VOC layout; `change` alters the annotation of the first"
+    home = folder / "voc"
+    for part in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (home / part).mkdir(parents=True)
+    for stem in ("a", "b"):
+        Image.new("RGB", (16, 12), "white").save(home / "JPEGImages" / f"{stem}.jpg")
+        xml = f"<annotation><size><width>16</width><height>12</height><depth>3</depth></size>{OBJECT}</annotation>"
+        (home / "Annotations" / f"{stem}.xml").write_text(change(xml) if stem == "a" else xml)
+        (home / "ImageSets" / "Main" / f"{'train' if stem == 'a' else 'val'}.txt").write_text(stem)
+    return home
+
+
+def coco(folder: Path, change=lambda d: d):
+    "Twenty images with a dog each as a COCO JSON; `change` alters its text or its contents"
+    folder.mkdir()
+    for i in range(20):
+        Image.new("RGB", (16, 12), "white").save(folder / f"{i}.png")
+    images = [{"id": i, "file_name": f"{i}.png", "height": 12, "width": 16} for i in range(20)]
+    boxes = [{"id": i, "image_id": i, "category_id": 3, "bbox": [1, 1, 8, 8], "iscrowd": 0} for i in range(20)]
+    d = change({"images": images, "annotations": boxes, "categories": [{"id": 3, "name": "dog"}]})
+    path = folder / "coco.json"
+    path.write_text(d if isinstance(d, str) else json.dumps(d))
+    return path
+
+
+def box(d, *xywh):
+    return {**d, "annotations": [{**d["annotations"][0], "bbox": xywh}, *d["annotations"][1:]]}
+
+
+def swap(a, b):
+    return lambda f: voc(f, lambda xml: xml.replace(a, b))
+
+
+BAD = {
+    "VOC cut off": (lambda f: voc(f, lambda xml: xml[:90]), "not a whole VOC annotation"),
+    "VOC without objects": (swap(OBJECT, ""), "has no image with an object"),
+    "VOC with difficult objects alone": (swap("<difficult>0", "<difficult>1"), "has no image with an object"),
+    "VOC box of no area": (swap("<xmax>9", "<xmax>0"), "has a box of no area"),
+    "VOC box outside": (swap("<xmax>9", "<xmax>90"), "outside its 16x12 pixels"),
+    "VOC class that the test part alone has": (swap("dog", "cat"), "a class that is not in the list"),
+    "COCO cut off": (lambda f: coco(f, lambda d: json.dumps(d)[:200]), "is not a whole COCO JSON"),
+    "COCO class without a box": (
+        lambda f: coco(f, lambda d: {**d, "categories": [*d["categories"], {"id": 4, "name": "yak"}]}),
+        "class yak has no box",
+    ),
+    "COCO box of no area": (lambda f: coco(f, lambda d: box(d, 1, 1, 0, 5)), "has a box of no area"),
+    "COCO box outside": (lambda f: coco(f, lambda d: box(d, 9, 1, 20, 5)), "outside its 16x12 pixels"),
+    "COCO with crowds alone": (
+        lambda f: coco(f, lambda d: {**d, "annotations": [{**a, "iscrowd": 1} for a in d["annotations"]]}),
+        "has no image with an object",
+    ),
+    "fewer images than asked for": (coco, "50 images were asked for, but coco has"),
+}
+
+
+@pytest.mark.parametrize(("make", "words"), BAD.values(), ids=BAD)
+def test_what_cannot_work_is_said_in_a_sentence(make, words, capsys, tmp_path):
+    with pytest.raises(SystemExit) as e:
+        cli.teddy_distill(task="detection", dataset=str(make(tmp_path / "made")), images=50, out=str(tmp_path / "run"))
+    lines = capsys.readouterr().err.splitlines()
+    assert e.value.code == 2 and len(lines) == 1 and words in lines[0], lines
+    assert not (tmp_path / "run").exists()
