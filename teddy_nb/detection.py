@@ -454,15 +454,16 @@ def reproduce_table2_detection(
     "Reproduce Table 2, right; what is done is not begun again: behind `teddy_reproduce table2-detection`"
     data, recipe = prepare_detection("voc", root, weights=weights, students=students)
     same = replace(recipe, eval_cfg=replace(recipe.eval_cfg, n_students=1))  # More students go on in the same folder
-    settings = {"seed": seed, "recipe": asdict(same)}
-    run = Run(Path(runs) / "detection" / f"{derive_seed(repr(same), seed):016x}", settings)
-    pool, cfg, results = detection_pool(data, recipe, seed, run.path / "pool", run.log), recipe.eval_cfg, []
+    folder = Path(runs) / "detection" / f"{derive_seed(repr(same), seed):016x}"
+    run = Run(folder, {"seed": seed, "recipe": asdict(same)})
+    pool, cfg, results = detection_pool(data, recipe, seed, folder / "pool", run.log), recipe.eval_cfg, []
+    home, curve = Path(out) / "table2_detection", [(epoch, round(100 * score, 2)) for epoch, score in pool.curve]
+    write_json(home / "trajectory.json", {"curve": curve, "stages": [t.stage for t in pool.teachers]})
     for n in columns:
         made = distilled_methods(pool, data.train, recipe.synthesis, n, seed, run)
         rows = real_methods(data.train, n, made[-1].sets[0].n_bytes, cfg.n_students)
         for r in evaluate_detection([*rows, *made], data.test, cfg, run.path / "scores", run.log):
-            facts = {"column": n, "paper": PAPER_DETECTION.get(n, {}).get(r.method), **asdict(r)}
-            facts["full_set"] = round(100 * pool.converged.accuracy, 2)
-            write_json(Path(out) / "table2_detection" / f"{n}-{r.method.replace(' ', '_')}.json", facts)
+            facts = {"column": n, "paper": PAPER_DETECTION.get(n, {}).get(r.method), "full_set": curve[-1][1]}
+            write_json(home / f"{n}-{r.method.replace(' ', '_')}.json", facts | asdict(r))
             results.append(r)
     return results
