@@ -98,8 +98,8 @@ class DetectionRecipe:
         self,
         n: int,  # TrainConfig images
     ) -> tuple[DetectorConfig, tuple[int, ...]]:  # The teachers' settings with their epochs; the stages in epochs
-        "Return the teachers' settings for a set of `n` images: steps become epochs, five at least"
-        epochs = max(5, round(self.steps / math.ceil(n / self.detector.training.batch_size)))
+        "Return the teachers' settings for a set of `n` images: steps become epochs, five to forty"
+        epochs = min(40, max(5, round(self.steps / math.ceil(n / self.detector.training.batch_size))))
         stages = tuple(sorted({max(1, round(s * epochs)) for s in self.stage_shares}))
         return replace(self.detector, training=replace(self.detector.training, epochs=epochs)), stages
 
