@@ -98,8 +98,8 @@ class DetectionRecipe:
         self,
         n: int,  # TrainConfig images
     ) -> tuple[DetectorConfig, tuple[int, ...]]:  # The teachers' settings with their epochs; the stages in epochs
-        "Return the teachers' settings for a set of `n` images: steps become epochs, ten at least"
-        epochs = max(10, round(self.steps / math.ceil(n / self.detector.training.batch_size)))
+        "Return the teachers' settings for a set of `n` images: steps become epochs, five to forty"
+        epochs = min(40, max(5, round(self.steps / math.ceil(n / self.detector.training.batch_size))))
         stages = tuple(sorted({max(1, round(s * epochs)) for s in self.stage_shares}))
         return replace(self.detector, training=replace(self.detector.training, epochs=epochs)), stages
 
@@ -121,15 +121,15 @@ _SMALL = DetectorConfig(
 )
 _MOBILE = DetectorConfig("mobilenet_v2", TrainConfig(10, 8, 3e-4, optimizer="adamw", weight_decay=1e-2))
 _MOBILE_STUDENT = replace(_MOBILE, training=replace(_MOBILE.training, batch_size=4))
-_PHOTOS = {"size": 160, "detector": _MOBILE, "steps": 1250, "synthesis": DetectionSynthesisConfig(200),
+_PHOTOS = {"size": 160, "detector": _MOBILE, "synthesis": DetectionSynthesisConfig(150),
            "eval_cfg": DetectionEvalConfig(_MOBILE_STUDENT, 120)}  # fmt: skip
 DETECTION_RECIPES = {
     "digits": DetectionRecipe(
         "digits", 64, _SMALL, 150,
         DetectionSynthesisConfig(60, lr=0.05, bn_weight=0.1, crop=0.0, flip=0.0), DetectionEvalConfig(replace(_SMALL, crop=0.5), 50, 2),
     ),
-    "voc": DetectionRecipe("voc", **_PHOTOS, test_images=300),
-    "folder": DetectionRecipe("folder", **_PHOTOS),
+    "voc": DetectionRecipe("voc", **_PHOTOS, steps=625, test_images=300),
+    "folder": DetectionRecipe("folder", **_PHOTOS, steps=1250),
 }  # fmt: skip
 
 

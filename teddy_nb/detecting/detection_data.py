@@ -71,18 +71,22 @@ class PhotoFiles(Dataset):
             self.cache[i] = x
         return self.cache[i]
 
-    def read(self, i):
-        try:
-            with Image.open(self.paths[i]) as im:
-                x = pil_to_tensor(im.convert("RGB"))
-        except OSError as e:
-            raise BadInput(f"{self.paths[i]} cannot be read as an image; mend or remove it") from e
-        if (shape := tuple(x.shape[1:])) != self.shapes[i]:
-            stated = "{1}x{0}".format(*self.shapes[i])
-            raise BadInput(
-                f"{self.paths[i]} has {shape[1]}x{shape[0]} pixels, but its annotation states {stated}; mend it"
-            )
-        return resize(x, list(scaled_shape(*shape, self.size)), antialias=True)
+# %% ../../nbs/toolkit/detecting/detection_data.ipynb #e5e4d4bc
+@patch
+def read(
+    self: PhotoFiles,
+    i: int,  # Which image
+) -> Tensor:  # uint8 `[3, H, W]`
+    "Read one file and scale it; raises `BadInput` if it is damaged or of another shape than its annotation states"
+    try:
+        with Image.open(self.paths[i]) as im:
+            x = pil_to_tensor(im.convert("RGB"))
+    except OSError as e:
+        raise BadInput(f"{self.paths[i]} cannot be read as an image; mend or remove it") from e
+    if (shape := tuple(x.shape[1:])) != self.shapes[i]:
+        stated = "{1}x{0}".format(*self.shapes[i])
+        raise BadInput(f"{self.paths[i]} has {shape[1]}x{shape[0]} pixels, but its annotation states {stated}; mend it")
+    return resize(x, list(scaled_shape(*shape, self.size)), antialias=True)
 
 # %% ../../nbs/toolkit/detecting/detection_data.ipynb #4ad6f605
 def scaled_shape(

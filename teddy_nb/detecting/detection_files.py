@@ -6,11 +6,14 @@
 __all__ = ['DistilledDetection', 'image_bytes', 'voc_xml', 'coco_dict', 'read_distilled']
 
 # %% ../../nbs/toolkit/detecting/detection_files.ipynb #14112cfd
+import json
+import os
 import shutil
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from fastcore.basics import patch
 from torch import Tensor
 
@@ -18,7 +21,8 @@ from ..core import BadInput
 from ..data.images import ClassInfo
 from .detection_data import Boxes, DetectionSet, read_voc
 from ..runs.distilled_set import encode_png
-from ..runs.files import read_json, safe_name, write_file, write_json
+from ..runs.files import read_json, remove_partials, safe_name, write_file, write_json
+from ..runs.sharing import share_work
 
 # %% ../../nbs/toolkit/detecting/detection_files.ipynb #e19c82ba
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,11 +89,36 @@ def coco_dict(
 @patch
 def save(
     self: DistilledDetection,
-    folder: Path,  # Replaced if it exists
+    folder: Path,  # Replaced if it holds another set
 ):
-    "Write `VOCdevkit/VOC2012`, `coco.json`, `classes.json` and a card, whole or not at all"
-    partial = Path(f"{folder}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    "Write `VOCdevkit/VOC2012`, `coco.json`, `classes.json` and a card, by one process of those that save it"
+    share_work([Path(folder)], self.write, self.is_in, wait=0.1)
+
+
+@patch
+def is_in(
+    self: DistilledDetection,
+    folder: Path,
+) -> bool:
+    "Return whether the folder holds this very set"
+    try:
+        there = read_distilled(folder)
+    except BadInput:
+        return False
+    same = [torch.equal(a, b) for a, b in zip(there.images, self.images, strict=False)]
+    same += [all(map(torch.equal, a, b)) for a, b in zip(there.boxes, self.boxes, strict=False)]
+    facts = json.loads(json.dumps(self.provenance))
+    return (len(there), there.name, there.provenance) == (len(self), self.name, facts) and all(same)
+
+# %% ../../nbs/toolkit/detecting/detection_files.ipynb #71d643a7
+@patch
+def write(
+    self: DistilledDetection,
+    folder: Path,  # Replaced
+):
+    "Write the folder whole or not at all"
+    remove_partials(folder.parent)
+    partial = folder.with_name(f"{folder.name}.{os.uname().nodename}-{os.getpid()}.partial")
     home, stems = partial / "VOCdevkit" / "VOC2012", [f"{i:06d}" for i in range(len(self))]
     classes = [safe_name(c.name) for c in self.classes]
     for stem, x, b in zip(stems, self.images, self.boxes, strict=True):

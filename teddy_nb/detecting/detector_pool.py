@@ -8,13 +8,15 @@ __all__ = ['new_detector', 'train_detector_pool', 'weights_digest', 'keep_detect
 # %% ../../nbs/toolkit/detecting/detector_pool.ipynb #b4374931
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from ..core import BadInput, Number, check_value, default_device, seeded
+from ..core import BadInput, Number, check_value, default_device, dist_state, seeded
 from .detection_config import DetectionRecipe, DetectorConfig, get_detection_recipe
 from .detection_data import DetectionSplits, load_detection
 from .detectors import build_detector, mean_ap, train_detector
+from ..pipeline import take_turn
 from ..runs.files import sha256
 from ..teachers.pool import Pool, PoolFolder, make_teacher, open_pool
 
@@ -82,7 +84,8 @@ def keep_detector_epochs(
         start = time.perf_counter()
 
     checkpoint = pool_folder.path / "checkpoint.safetensors"
-    train_detector(model, data.train, cfg, seed, on_epoch=keep, checkpoint=checkpoint, desc="detector")
+    hooks = {"on_epoch": keep, "checkpoint": checkpoint, "desc": "detector", "dist": dist_state()}
+    train_detector(model, data.train, cfg, seed, **hooks)
 
 # %% ../../nbs/toolkit/detecting/detector_pool.ipynb #5dbd3c84
 def prepare_detection(
@@ -112,6 +115,10 @@ def detection_pool(
     folder: Path,  # Keeps the trajectory
     log: Callable | None = None,
 ) -> Pool:
-    "Make or read the pool of a recipe"
+    "Make the pool of a recipe, or read the one in `folder`; of independent processes one makes it, a launcher's train together"
     cfg, stages = recipe.for_images(len(data.train))
-    return train_detector_pool(data, cfg, stages, seed, folder, log)
+    make = lambda: train_detector_pool(data, cfg, stages, seed, folder, log)
+    with closing(take_turn(folder / "manifest.json", log)) as turns:
+        for _ in turns:
+            make()
+    return make()

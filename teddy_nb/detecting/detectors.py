@@ -97,7 +97,7 @@ def build_detector(
     sides = [4 * s for s, _ in levels.values()]
     with torch.device("cpu"):  # Its anchors are no part of the weights: a pool builds models on the meta device
         anchors = AnchorGenerator(tuple((s,) for s in (*sides, 2 * sides[-1])), ((0.5, 1.0, 2.0),) * (len(sides) + 1))
-    align = MultiScaleRoIAlign([str(i) for i in range(len(levels))], 7, 1 if small else 2)
+    align = MultiScaleRoIAlign([str(i) for i in range(len(levels))], 7, 1)
     return FasterRCNN(
         pyramid, min_size=size, max_size=size, image_mean=[0.0] * 3, image_std=[1.0] * 3, rpn_anchor_generator=anchors,
         box_roi_pool=align, box_head=TwoMLPHead(49 * int(fpn), int(head)),
@@ -196,7 +196,7 @@ def train_detector(
     data: DetectionSet,
     cfg: DetectorConfig,
     seed: int,  # Of order, views and samples
-    **hooks,  # `on_epoch`, `checkpoint`, `desc`, as `fit` takes them
+    **hooks,  # `on_epoch`, `checkpoint`, `desc`, `dist`, as `fit` takes them
 ) -> list[float]:  # Mean loss of every epoch
     "Train a detector with the package's one training loop"
     transform = box_transform(cfg.crop, cfg.flip)
@@ -229,7 +229,7 @@ def mean_ap(
     "Score detections by COCO's mean average precision; crowds count neither way"
     from torchmetrics.detection import MeanAveragePrecision
 
-    metric = MeanAveragePrecision(backend="pycocotools", class_metrics=True)
+    metric = MeanAveragePrecision(backend="pycocotools", class_metrics=True, sync_on_compute=False)
     for idx in torch.arange(len(data)).split(batch_size):
         images, boxes = zip(*(data.take(i) for i in idx.tolist()), strict=True)
         found = detect(model, list(images))

@@ -1,0 +1,140 @@
+"A detection run: shared by processes, refused in one sentence, and judged by a script that knows nothing of this package"
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from teddy_nb import cli
+
+SCRIPTS = Path(__file__).parent / "scripts"
+SHARED = SCRIPTS / "shared_detection.py"
+ENV = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TQDM_DISABLE": "1"}
+LAUNCHER = "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"
+
+
+def start(*command) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, *map(str, command)], env=ENV, stderr=subprocess.PIPE, text=True)
+
+
+def finish(*processes: subprocess.Popen):
+    for p in processes:
+        error = p.communicate()[1]
+        assert p.returncode == 0, error[-2000:]
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    "Every file of a run but those that tell times; results without their seconds"
+    files = {p.relative_to(out).as_posix(): p for p in out.rglob("*") if p.is_file()}
+    found = {name: p.read_bytes() for name, p in files.items() if p.name not in ("log.jsonl", "times.json")}
+    return found | {"results.json": [{**r, "seconds": 0} for r in json.loads(found["results.json"])]}
+
+
+def makers(out: Path, what: str) -> list[str]:
+    "Which process made each file of one kind"
+    lines = map(json.loads, (out / "log.jsonl").read_text().splitlines())
+    return [line["process"] for line in lines if line.get("timed") == what]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("alone") / "run"
+    finish(start(SHARED, out))
+    return out
+
+
+def test_two_processes_end_with_the_bytes_of_one(alone, tmp_path):
+    finish(start(SHARED, tmp_path / "run"), start(SHARED, tmp_path / "run"))
+    assert contents(tmp_path / "run") == contents(alone)
+    assert len(makers(tmp_path / "run", "pool")) == 1
+    assert len(makers(tmp_path / "run", "groups")) == 4  # Two of Teddy and of the converged detector, each made once
+    assert len(makers(tmp_path / "run", "students")) == 12 == len(makers(alone, "students"))
+    assert len(set(makers(tmp_path / "run", "students"))) == 2
+
+
+def test_processes_of_a_launcher_share_a_run_whose_pool_is_there(alone, tmp_path):
+    out = tmp_path / "run"
+    subprocess.run(["cp", "-r", alone, out], check=True)
+    for name in ("synth", "scores", "distilled"):
+        subprocess.run(["rm", "-r", out / name], check=True)
+    (out / "results.json").unlink()
+    finish(start(*LAUNCHER, SHARED, out))
+    assert contents(out) == contents(alone)
+
+
+def test_processes_of_a_launcher_train_the_pool_together(tmp_path):
+    finish(start(*LAUNCHER, SHARED, tmp_path / "run"))
+    assert {r["method"] for r in json.loads((tmp_path / "run/results.json").read_text())} >= {"Teddy", "random real"}
+    assert not list((tmp_path / "run").rglob("checkpoint*"))
+
+
+OBJECT = "<object><name>dog</name><difficult>0</difficult><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>"
+
+
+def voc(folder: Path, change=lambda xml: xml):
+    "Two images with a dog each in VOC layout; `change` alters the annotation of the first"
+    home = folder / "voc"
+    for part in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (home / part).mkdir(parents=True)
+    for stem in ("a", "b"):
+        Image.new("RGB", (16, 12), "white").save(home / "JPEGImages" / f"{stem}.jpg")
+        xml = f"<annotation><size><width>16</width><height>12</height><depth>3</depth></size>{OBJECT}</annotation>"
+        (home / "Annotations" / f"{stem}.xml").write_text(change(xml) if stem == "a" else xml)
+        (home / "ImageSets" / "Main" / f"{'train' if stem == 'a' else 'val'}.txt").write_text(stem)
+    return home
+
+
+def coco(folder: Path, change=lambda d: d):
+    "Twenty images with a dog each as a COCO JSON; `change` alters its text or its contents"
+    folder.mkdir()
+    for i in range(20):
+        Image.new("RGB", (16, 12), "white").save(folder / f"{i}.png")
+    images = [{"id": i, "file_name": f"{i}.png", "height": 12, "width": 16} for i in range(20)]
+    boxes = [{"id": i, "image_id": i, "category_id": 3, "bbox": [1, 1, 8, 8], "iscrowd": 0} for i in range(20)]
+    d = change({"images": images, "annotations": boxes, "categories": [{"id": 3, "name": "dog"}]})
+    path = folder / "coco.json"
+    path.write_text(d if isinstance(d, str) else json.dumps(d))
+    return path
+
+
+def box(d, *xywh):
+    return {**d, "annotations": [{**d["annotations"][0], "bbox": xywh}, *d["annotations"][1:]]}
+
+
+def swap(a, b):
+    return lambda f: voc(f, lambda xml: xml.replace(a, b))
+
+
+BAD = {
+    "VOC cut off": (lambda f: voc(f, lambda xml: xml[:90]), "not a whole VOC annotation"),
+    "VOC without objects": (swap(OBJECT, ""), "has no image with an object"),
+    "VOC with difficult objects alone": (swap("<difficult>0", "<difficult>1"), "has no image with an object"),
+    "VOC box of no area": (swap("<xmax>9", "<xmax>0"), "has a box of no area"),
+    "VOC box outside": (swap("<xmax>9", "<xmax>90"), "outside its 16x12 pixels"),
+    "VOC class that the test part alone has": (swap("dog", "cat"), "a class that is not in the list"),
+    "COCO cut off": (lambda f: coco(f, lambda d: json.dumps(d)[:200]), "is not a whole COCO JSON"),
+    "COCO class without a box": (
+        lambda f: coco(f, lambda d: {**d, "categories": [*d["categories"], {"id": 4, "name": "yak"}]}),
+        "class yak has no box",
+    ),
+    "COCO box of no area": (lambda f: coco(f, lambda d: box(d, 1, 1, 0, 5)), "has a box of no area"),
+    "COCO box outside": (lambda f: coco(f, lambda d: box(d, 9, 1, 20, 5)), "outside its 16x12 pixels"),
+    "COCO with crowds alone": (
+        lambda f: coco(f, lambda d: {**d, "annotations": [{**a, "iscrowd": 1} for a in d["annotations"]]}),
+        "has no image with an object",
+    ),
+    "fewer images than asked for": (coco, "50 images were asked for, but coco has"),
+}
+
+
+@pytest.mark.parametrize(("make", "words"), BAD.values(), ids=BAD)
+def test_what_cannot_work_is_said_in_a_sentence(make, words, capsys, tmp_path):
+    with pytest.raises(SystemExit) as e:
+        cli.teddy_distill(task="detection", dataset=str(make(tmp_path / "made")), images=50, out=str(tmp_path / "run"))
+    lines = capsys.readouterr().err.splitlines()
+    assert e.value.code == 2 and len(lines) == 1 and words in lines[0], lines
+    assert not (tmp_path / "run").exists()
