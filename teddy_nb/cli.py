@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['DETECTION_OPTIONS', 'Terminated', 'one_line_errors', 'error_sentence', 'choose_recipe', 'override', 'read_toml',
-           'recipe_toml', 'teddy_distill', 'read_data', 'read_pool', 'read_weights', 'print_comparison',
+           'recipe_toml', 'teddy_distill', 'read_data', 'read_pool', 'read_data_and_weights', 'print_comparison',
            'distill_boxes', 'teddy_pool', 'Requeued', 'teddy_submit', 'open_executor', 'find_command', 'teddy_validate',
-           'choose_protocol', 'check_output', 'teddy_forecast', 'teddy_reproduce', 'teddy_report',
+           'choose_protocol', 'check_output', 'teddy_forecast', 'teddy_export', 'teddy_reproduce', 'teddy_report',
            'print_detection_table']
 
 # %% ../nbs/toolkit/cli.ipynb #c8e12163
@@ -166,7 +166,7 @@ def teddy_distill(
     seed: int = 0,  # Of everything random
     download: store_true = False,  # Fetch a named dataset that is not under --root
     model: str = "",  # Architecture of the teachers, such as resnet18 or convnet-3-128-batch; the preset's if not given
-    weights: str = "",  # With --pool post: a converged network to prune, a file or 'torchvision'; one is trained if not given
+    weights: str = "",  # With --pool post: a converged network to prune, a file, 'torchvision' or 'timm'; one is trained if not given
     recipe: str = "",  # TOML file with any field of the recipe
     show_recipe: store_true = False,  # Print the recipe as TOML, and stop
     no_compare: store_true = False,  # Make the set alone, without baselines and scores
@@ -189,8 +189,7 @@ def teddy_distill(
         chosen = choose_recipe(dataset, given.kind if given else pool, teachers, seed, model, students, epochs, recipe)
         if show_recipe:
             return print(recipe_toml(chosen))
-        data = read_data(dataset, root, size, download)
-        converged = read_weights(weights, chosen, data)
+        data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen)
         run, results = distill_dataset(data, chosen, ipc, out, given, converged, force, not no_compare)
         if dist_state().is_main_process:
             print_comparison(run, results)
@@ -215,15 +214,19 @@ def read_pool(pool: str):
     return load_pool(Path(pool)) if Path(pool).is_dir() and pool not in ("prior", "post") else None
 
 
-def read_weights(weights: str, recipe, data):
-    "Read the converged network to prune; None if none is named"
+def read_data_and_weights(dataset: str, root: str, size: int, download: bool, weights: str, recipe):
+    "Load a dataset and the converged network to prune, None if none is named; its size and normalization hold for the data"
     from teddy_nb.config import PostPoolConfig
     from teddy_nb.core import BadInput
-    from teddy_nb.teachers.pretrained import load_converged
+    from teddy_nb.teachers.pretrained import load_converged, read_pretrained
 
-    if weights and not isinstance(recipe.pool, PostPoolConfig):
+    if not weights:
+        return read_data(dataset, root, size, download), None
+    if not isinstance(recipe.pool, PostPoolConfig):
         raise BadInput("--weights names a network to prune; it goes with --pool post")
-    return load_converged(recipe.model, weights, data) if weights else None
+    source = read_pretrained(recipe.model, weights)
+    data = source.adapt(read_data(dataset, root, size or source.size or 0, download))
+    return data, load_converged(recipe.model, source, data)
 
 # %% ../nbs/toolkit/cli.ipynb #748e02a9
 def print_comparison(run, results):
@@ -276,7 +279,7 @@ def teddy_pool(
     seed: int = 0,  # Of everything random
     download: store_true = False,  # Fetch a named dataset that is not under --root
     model: str = "",  # Architecture of the teachers, such as resnet18 or convnet-3-128-batch; the preset's if not given
-    weights: str = "",  # With --pool post: a converged network to prune, a file or 'torchvision'; one is trained if not given
+    weights: str = "",  # With --pool post: a converged network to prune, a file, 'torchvision' or 'timm'; one is trained if not given
     force: store_true = False,  # Call it good even if it fails the sanity check
 ):
     "Make a pool of teachers, to distill from with teddy_distill --pool FOLDER; 'torchrun' spreads it over devices"
@@ -284,8 +287,8 @@ def teddy_pool(
         from teddy_nb.pipeline import make_pool_folder
 
         recipe = choose_recipe(dataset, pool, seed=seed, model=model)
-        data = read_data(dataset, root, size, download)
-        made = make_pool_folder(data, recipe, out, read_weights(weights, recipe, data), force)
+        data, converged = read_data_and_weights(dataset, root, size, download, weights, recipe)
+        made = make_pool_folder(data, recipe, out, converged, force)
         if made:
             print(f"{dataset}: {made.kind} pool of {len(made)}, {made.seconds:.0f} s of training\n")
             print(made._repr_markdown_())
@@ -470,6 +473,26 @@ def teddy_forecast(
             return
         chosen = choose_recipe(dataset, recipe or "prior")
         print(forecast(chosen, ipc, devices, read_data(dataset, root, size, download=False).train))
+
+# %% ../nbs/toolkit/cli.ipynb #eaa04f4a
+@call_parse
+def teddy_export(
+    set: str = "runs/digits/distilled",  # The folder `distilled` of a run; its soft labels lie beside it
+    out: str = "runs/export",  # New folder
+    format: str = "imagefolder",  # imagefolder (augmented images and labels.npy), ddranking (images.pt, labels.pt, lr.pt), or hub
+    epochs: int = 10,  # With --format imagefolder: of augmented images
+    push: str = "",  # With --format hub: user/name of a dataset on the Hugging Face Hub
+):
+    "Write a distilled set for those who do not have this package"
+    with one_line_errors("teddy_export"):
+        from teddy_nb.core import BadInput
+        from teddy_nb.students.export import export_set, push_folder
+
+        if push and format != "hub":
+            raise BadInput("--push uploads a folder for the Hugging Face Hub; it goes with --format hub")
+        print(export_set(set, out, format, epochs).resolve())
+        if push:
+            print(push_folder(out, push))
 
 # %% ../nbs/toolkit/cli.ipynb #d824af8f
 @call_parse

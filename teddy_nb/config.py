@@ -7,9 +7,10 @@ __all__ = ['INITS', 'SYNTHESIS_VALUES', 'CROP', 'TINY_TEACHER', 'IMAGENET_TEACHE
            'IMAGENET_SYNTHESIS', 'TINY_STUDENT', 'IMAGENET_STUDENT', 'TINY_EVAL', 'IMAGENET_EVAL', 'PRESETS',
            'DIGITS_AUGMENT', 'DIGITS_TEACHER', 'DIGITS_SYNTHESIS', 'DIGITS_STUDENT', 'CIFAR_AUGMENT', 'CIFAR_TEACHER',
            'CIFAR_SYNTHESIS', 'CIFAR_STUDENT', 'OWN_TEACHER', 'OWN_SYNTHESIS', 'OWN_STUDENT', 'CONVNET',
-           'TABLE3_STUDENT', 'PROTOCOLS', 'RECIPES', 'TrainConfig', 'check_trained', 'PriorPoolConfig',
-           'PostPoolConfig', 'SynthesisConfig', 'EvalConfig', 'Recipe', 'DMConfig', 'BilevelConfig', 'stage_range',
-           'eval_pair', 'get_protocol', 'get_recipe', 'default_recipe']
+           'PHOTO_AUGMENT', 'PHOTO_TEACHER', 'PHOTO_FINETUNE', 'PHOTO_SYNTHESIS', 'TABLE3_STUDENT', 'PROTOCOLS',
+           'RECIPES', 'TrainConfig', 'check_trained', 'PriorPoolConfig', 'PostPoolConfig', 'SynthesisConfig',
+           'EvalConfig', 'Recipe', 'DMConfig', 'BilevelConfig', 'stage_range', 'eval_pair', 'get_protocol',
+           'get_recipe', 'default_recipe']
 
 # %% ../nbs/toolkit/config.ipynb #925b368a
 from dataclasses import dataclass, replace
@@ -429,8 +430,34 @@ PRESETS += [
     *_pair("digits", "convnet-3-32-batch", DIGITS_TEACHER, stage_range(4, 8, 1), DIGITS_SYNTHESIS, DIGITS_STUDENT, 5),
     *_pair("cifar10", CONVNET, CIFAR_TEACHER, stage_range(1, 6, 1), CIFAR_SYNTHESIS, CIFAR_STUDENT, 3),
     *_pair("cifar100", CONVNET, CIFAR_TEACHER, stage_range(1, 6, 1), CIFAR_SYNTHESIS, CIFAR_STUDENT, 3),
-    *_pair("imagenette", "resnet18", OWN_TEACHER, stage_range(5, 25, 5), OWN_SYNTHESIS, OWN_STUDENT, 3),
+    _pair("imagenette", "resnet18", OWN_TEACHER, stage_range(5, 25, 5), OWN_SYNTHESIS, OWN_STUDENT, 3)[0],
     *_pair("folder", "convnet-3-64-batch", OWN_TEACHER, stage_range(5, 25, 5), OWN_SYNTHESIS, OWN_STUDENT, 3),
+]
+
+# %% ../nbs/toolkit/config.ipynb #7ace46e5
+PHOTO_AUGMENT = replace(CROP, scale=(0.35, 1.0))
+PHOTO_TEACHER = replace(OWN_TEACHER, batch_size=32, augment=PHOTO_AUGMENT)
+PHOTO_FINETUNE = replace(FINETUNE, lr=0.03, augment=PHOTO_AUGMENT)
+PHOTO_SYNTHESIS = SynthesisConfig(
+    iterations=500,
+    lr=0.25,
+    bn_weight=0.01,
+    n_teachers=3,
+    schedule="cycle",
+    init="noise",
+    first_bn_multiplier=10.0,
+    precision="bf16",
+    compile=False,
+    augment=PHOTO_AUGMENT,
+)
+PRESETS += [
+    _recipe(
+        "imagenette_post",
+        "mobilenet_v2",
+        PostPoolConfig(PHOTO_TEACHER, 4, macs_ratio=0.9, finetune=PHOTO_FINETUNE, finetune_min_lr=0.003),
+        PHOTO_SYNTHESIS,
+        eval_pair("resnet18", OWN_STUDENT, OWN_STUDENT),
+    )
 ]
 
 # %% ../nbs/toolkit/config.ipynb #4c5205fe

@@ -365,6 +365,7 @@ def run_settings(
     given = pool_state(pool) if pool else converged.model.state_dict().values() if converged else []
     part = data.train
     about = {"name": part.name, "images": len(part), "size": part.size, "mean": part.mean, "classes": part.classes}
+    about |= {"held_out": data.test.files} if data.test.files else {}  # Of a folder that this package divided
     return {"ipc": ipc, "given_teachers": tensor_digest(*given), "data": about, "recipe": asdict(recipe)}
 
 # %% ../nbs/toolkit/pipeline.ipynb #1ccbcffe

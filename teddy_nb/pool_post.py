@@ -25,7 +25,7 @@ from .data.images import ImageSet, Splits
 from .matching.feature_stats import bn_layers
 from .pool_prior import train_trajectory
 from .teachers.models import last_linear
-from .teachers.pool import WIDTH_ATTRS, Pool, PoolFolder, Teacher, make_teacher, open_pool
+from .teachers.pool import WIDTH_ATTRS, Pool, PoolFolder, Teacher, layer_kind, make_teacher, open_pool
 from .teachers.training import accuracy, fit
 
 # %% ../nbs/02_pool_post.ipynb #c7c64ef6
@@ -42,7 +42,7 @@ def check_prunable(
 ):
     "Raise `BadInput` for a layer that could not be rebuilt with fewer channels"
     for name, m in model.named_modules():
-        if type(m) not in WIDTH_ATTRS and list(m.parameters(recurse=False)):
+        if layer_kind(m) is None and list(m.parameters(recurse=False)):
             kinds = ", ".join(k.__name__ for k in WIDTH_ATTRS)
             layer = f"{name or 'itself'} ({type(m).__name__})"
             raise BadInput(f"the layer {layer} cannot be pruned; a pool can rebuild {kinds} layers")

@@ -176,7 +176,11 @@ def image_folder(
         raise BadInput(
             f"no training images in the class folder {', '.join(empty)}; each class needs at least two images"
         )
-    return make_splits(name or root.name, class_manifest(folders, names), train, test, mean_std)
+    splits = make_splits(name or root.name, class_manifest(folders, names), train, test, mean_std)
+    held_out = [p.relative_to(root) for p in test.images.paths]
+    if held_out[0].parts[0] not in folders:  # They have a folder of their own
+        return splits
+    return splits._replace(test=replace(splits.test, files=tuple(map(str, held_out))))
 
 # %% ../../nbs/toolkit/data/datasets.ipynb #7ef7131d
 def _train_and_test(root, size):

@@ -11,7 +11,7 @@ __all__ = ['IMAGE_SIZES', 'IN_MEMORY_BYTES', 'opened', 'open_image', 'ImageFiles
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -155,6 +155,7 @@ class ImageSet:
     classes: tuple[ClassInfo, ...]  # In label order
     mean: tuple[float, ...]  # Of each channel, pixels scaled to 0..1
     std: tuple[float, ...]  # Of each channel, pixels scaled to 0..1
+    files: tuple[str, ...] = field(default=(), kw_only=True)  # Name of each image's file, where that is known
 
     def __post_init__(self):
         _check_image_set(self)
@@ -255,7 +256,8 @@ def subset(
         images = _files([self.images.paths[i] for i in idx.tolist()], self.images)
     else:
         images = self.take(idx)
-    return replace(self, images=images, labels=self.labels[idx.to(self.device)])
+    files = tuple(self.files[i] for i in idx.tolist()) if self.files else ()
+    return replace(self, images=images, labels=self.labels[idx.to(self.device)], files=files)
 
 
 def _files(paths, like, transform=None):

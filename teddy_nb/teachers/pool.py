@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['WIDTH_ATTRS', 'TEACHER_CHECKS', 'MAX_SIZE', 'MANIFEST_CHECKS', 'BATCH_NORM_LAYERS', 'Teacher', 'teacher_file',
-           'channel_config', 'apply_channel_config', 'make_teacher', 'Pool', 'is_number', 'is_none_or', 'is_list',
-           'is_match', 'check_json_object', 'write_teacher', 'read_teacher', 'write_manifest', 'read_manifest',
-           'save_pool', 'read_times', 'load_pool', 'PoolFolder', 'open_pool', 'check_pool_folder', 'sanity_warnings',
-           'check_sanity']
+           'channel_config', 'layer_kind', 'apply_channel_config', 'make_teacher', 'Pool', 'is_number', 'is_none_or',
+           'is_list', 'is_match', 'check_json_object', 'write_teacher', 'read_teacher', 'write_manifest',
+           'read_manifest', 'save_pool', 'read_times', 'load_pool', 'PoolFolder', 'open_pool', 'check_pool_folder',
+           'sanity_warnings', 'check_sanity']
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #3369d80c
 import copy
@@ -95,8 +95,15 @@ def channel_config(
     model: nn.Module,
 ) -> dict[str, list[int]]:  # Layer name to its counts, as `WIDTH_ATTRS` names them
     "Return the channel counts of every convolution, linear, BatchNorm and GroupNorm layer"
-    layers = {n: m for n, m in model.named_modules() if type(m) in WIDTH_ATTRS}
-    return {n: [getattr(m, k) for k in WIDTH_ATTRS[type(m)]] for n, m in layers.items()}
+    kinds = {n: (m, layer_kind(m)) for n, m in model.named_modules()}
+    return {n: [getattr(m, k) for k in WIDTH_ATTRS[kind]] for n, (m, kind) in kinds.items() if kind}
+
+
+def layer_kind(
+    layer: nn.Module,
+) -> type | None:  # None if it has no width of these kinds
+    "Return the kind in `WIDTH_ATTRS` that a layer, or what it is derived from, belongs to"
+    return next((kind for kind in WIDTH_ATTRS if isinstance(layer, kind)), None)
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #92a4350d
 def apply_channel_config(
@@ -118,13 +125,16 @@ def apply_channel_config(
 
 
 def _with_widths(layer, counts):
-    "Return a new layer like `layer` with other widths"
-    options = dict(zip(WIDTH_ATTRS[type(layer)], counts, strict=True))
-    if isinstance(layer, nn.Conv2d):
-        options |= {k: getattr(layer, k) for k in ("kernel_size", "stride", "padding", "dilation")}
-    if isinstance(layer, nn.Conv2d | nn.Linear):
+    "Return a copy of `layer` with other widths; all else, such as the epsilon of a BatchNorm, stays"
+    kind = layer_kind(layer)
+    widths = dict(zip(WIDTH_ATTRS[kind], counts, strict=True))
+    options = {k: getattr(layer, k) for k in ("kernel_size", "affine", "track_running_stats") if hasattr(layer, k)}
+    if kind in (nn.Conv2d, nn.Linear):
         options["bias"] = layer.bias is not None
-    return type(layer)(**options)
+    new, layer = kind(**widths, **options), copy.deepcopy(layer)
+    layer._parameters, layer._buffers = new._parameters, new._buffers
+    vars(layer).update(widths)
+    return layer
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #27521df4
 def make_teacher(
