@@ -50,6 +50,13 @@ def weight(response) -> int:
     return min(len(body), len(gzip.compress(body)))
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_no_markup_is_left_in_the_text(page, address, name):
+    page.goto(address + name)
+    page.evaluate("document.querySelectorAll('main :is(pre, code, math, svg, script)').forEach(e => e.remove())")
+    assert re.findall(r":::.*|\]\(.*|\{#.*", page.locator("main").first.text_content()) == []
+
+
 @pytest.mark.parametrize("name", [p for p in PAGES if p != "404.html"])
 def test_page_is_quiet_light_and_readable(theme, address, name):
     page, noise, answers = theme.new_page(), [], []

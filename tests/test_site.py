@@ -165,6 +165,22 @@ def test_cell_options_are_yaml(pages):
     assert bad == {}
 
 
+def test_classes_are_a_list(pages):
+    "Quarto writes a string with a blank as it is, and the cell's fence then stands on the page"
+    classes = [
+        (page, options(c).get("classes", ""))
+        for page, cells in pages.items()
+        for c in cells
+        if c["cell_type"] == "code"
+    ]
+    assert [(page, name) for page, name in classes if isinstance(name, str) and " " in name] == []
+
+
+def test_no_link_within_a_link(pages):
+    "nbdev links a documented name in backticks by itself"
+    assert [page for page, cells in pages.items() if "[[`" in prose(cells)] == []
+
+
 def test_no_id_exists_twice(pages):
     ids = {page: own_ids(cells) for page, cells in pages.items()}
     assert {
