@@ -182,7 +182,6 @@ def teddy_distill(
     with one_line_errors("teddy_distill"):
         if task != "classification" or images:
             return distill_boxes(options)
-        from teddy_nb.core import dist_state
         from teddy_nb.pipeline import distill_dataset
 
         given = read_pool(pool)
@@ -191,8 +190,7 @@ def teddy_distill(
             return print(recipe_toml(chosen))
         data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen)
         run, results = distill_dataset(data, chosen, ipc, out, given, converged, force, not no_compare)
-        if dist_state().is_main_process:
-            print_comparison(run, results)
+        print_comparison(run, results)
 
 # %% ../nbs/toolkit/cli.ipynb #383c07f5
 def read_data(dataset: str, root: str, size: int, download: bool):
@@ -230,9 +228,12 @@ def read_data_and_weights(dataset: str, root: str, size: int, download: bool, we
 
 # %% ../nbs/toolkit/cli.ipynb #748e02a9
 def print_comparison(run, results):
-    "Print the table of a run and where it lies"
+    "Print the table of a run and where it lies, in the first process"
+    from teddy_nb.core import dist_state
     from teddy_nb.validation import result_table
 
+    if not dist_state().is_main_process:
+        return
     if results:
         students = results[0].protocol["students"]
         print(f"{students} students a row, pool made in {run.seconds('pool'):.0f} s\n")

@@ -296,9 +296,7 @@ def reproduce(
     experiments: Sequence[Experiment],
     root: str | Path,  # Folder of the named datasets
     out: Path = Path("results"),  # Folder of the results
-    runs: Path = Path(
-        "runs/reproduce"
-    ),  # Keeps teachers, statistics, sets and scores; processes that share it share the work
+    runs: Path = Path("runs/reproduce"),  # Keeps teachers, sets and scores, and is shared by processes
     download: bool = False,  # Fetch a dataset that is not there
 ) -> Iterator[dict]:  # What each result's file holds
     "Measure experiments, those without a result of as many students, and yield each when it is done"
@@ -310,7 +308,7 @@ def reproduce(
     for _, group in groupby(experiments, lambda e: (e.data, e.teacher_recipe)):
         yield from measure_group({out / f"{e.name}.json": e for e in group}, load, pool, runs)
 
-
+# %% ../../nbs/toolkit/runs/experiments.ipynb #6d5f0f9a
 def measure_group(
     group: dict[Path, Experiment],  # File of the result to its experiment; all with the same data and teachers
     load: Callable,  # `source -> splits`
@@ -333,7 +331,7 @@ def measure_group(
                 del group[path]
                 yield read_result(path)
 
-
+# %% ../../nbs/toolkit/runs/experiments.ipynb #5c20b049
 def measure(
     experiment: Experiment,
     path: Path,  # Of the result

@@ -301,11 +301,8 @@ def fit(
     identity = {"recipe": str(asdict(cfg)), "seed": seed, "images": len(data), "processes": dist.num_processes}
     identity["data"] = json_digest([data.name, data.size, data.mean, data.std, data.classes])
     losses = load_checkpoint(checkpoint, model, optimizer, identity)
-    ddp_model, augment, loss = (
-        _ddp_model(model, cfg, dist),
-        EpochAugment(data, cfg.augment, seed),
-        loss or F.cross_entropy,
-    )
+    ddp_model, augment = _ddp_model(model, cfg, dist), EpochAugment(data, cfg.augment, seed)
+    loss = loss or F.cross_entropy
     for epoch in tqdm(range(len(losses), n_epochs), desc, leave=False, initial=len(losses), total=n_epochs):
         value = run_epoch(ddp_model, optimizer, augment, cfg, seed, epoch, get_batch, loss, on_step, dist)
         if value is None:
