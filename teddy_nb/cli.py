@@ -245,7 +245,7 @@ DETECTION_OPTIONS = (
     "task", "dataset", "images", "out", "root", "size", "students", "seed", "model", "weights", "no_compare", "version",
 )  # fmt: skip
 
-
+# %% ../nbs/toolkit/cli.ipynb #e3588318
 def distill_boxes(
     given: dict,  # Every option of `teddy_distill`
 ):

@@ -59,7 +59,7 @@ def check_value(
     if not any(_allows(a, value) for a in allowed):
         raise BadInput(f"{name} is {value!r}; choose {' or '.join(map(_describe, allowed))}")
 
-
+# %% ../nbs/toolkit/core.ipynb #4dcc02d9
 def _allows(allowed, value):
     if isinstance(allowed, list):
         fits = isinstance(value, tuple) and len(value) == len(allowed)

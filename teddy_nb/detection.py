@@ -54,7 +54,7 @@ class DetectorOutput(NamedTuple):
     m1: tuple[Tensor, ...]  # First moment about the running mean, `[B, C]` for every layer
     m2: tuple[Tensor, ...]  # Second moment about it, `[B, C]` for every layer
 
-
+# %% ../nbs/06_detection.ipynb #d7cdad91
 class HookedDetector(nn.Module):
     "A frozen detector that returns its losses and the moments of its BatchNorm layers' inputs"
 

@@ -56,7 +56,7 @@ VARIANTS = {"real": ", real init", "noise": ", noise init", "classwise": ", clas
 VARIANTS |= {"search": ", search's recipe", "search_stored": ", search's recipe, stored class means"}
 VARIANTS |= {"cifar": ", real init, CIFAR's settings"}
 
-
+# %% ../nbs/08_results.ipynb #640b207e
 def row_label(
     experiment: Experiment,
 ) -> str:

@@ -122,7 +122,7 @@ def scale(x: Tensor, params: Tensor) -> Tensor:
     zero = torch.zeros_like(h)
     return _resample(x, [w, zero, zero, zero, h, zero])
 
-
+# %% ../../nbs/toolkit/data/augment.ipynb #32bd9639
 def rotate(x: Tensor, params: Tensor) -> Tensor:
     "Turn by up to 15 degrees each way"
     angle = (params[:, 0] - 0.5) * (30 * math.pi / 180)

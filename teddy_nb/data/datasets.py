@@ -83,7 +83,7 @@ def _cifar(kind, root, size, download):
     (names, train), (_, test) = part(True), part(False)
     return make_splits(kind.__name__.lower(), class_manifest(names), train, test)
 
-
+# %% ../../nbs/toolkit/data/datasets.ipynb #c4cfc9c2
 def _missing(what, root, download, error=None):
     hint = (
         f"the download failed ({error})"

@@ -175,7 +175,7 @@ def box_transform(
     ]
     return v2.Compose(steps)
 
-
+# %% ../../nbs/toolkit/detecting/detectors.ipynb #39f2d127
 def _rows(sample):
     return sample[1]["labels"], sample[1]["crowd"]
 

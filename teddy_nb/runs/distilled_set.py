@@ -194,7 +194,7 @@ def _members(folder, like):
         raise BadInput(f"{folder} has images of {unknown[0]}, a class that {like.name} does not have; remove them")
     return members
 
-
+# %% ../../nbs/toolkit/runs/distilled_set.ipynb #0d673b9b
 def _images_in(folder):
     return sorted(p for p in folder.glob("*") if p.suffix.lower() in IMG_EXTENSIONS)
 

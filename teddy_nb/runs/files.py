@@ -48,7 +48,7 @@ def write_file(
         partial.unlink(missing_ok=True)
     sync_folder(path.parent)
 
-
+# %% ../../nbs/toolkit/runs/files.ipynb #e4457c5e
 def sync_folder(
     folder: Path,
 ):

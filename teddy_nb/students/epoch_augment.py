@@ -147,7 +147,7 @@ def box_mask(
     rows, columns = (at >= y1) & (at < y2), (at >= x1) & (at < x2)
     return (rows[:, :, None] & columns[:, None, :])[:, None]
 
-
+# %% ../../nbs/toolkit/students/epoch_augment.ipynb #89f92cbc
 @patch
 def mix(
     self: EpochView,

@@ -296,7 +296,7 @@ def count_joined(
     size = index["bytes"] // index["epochs"]
     return min(len(index["epoch_sha256"]), (folder / "labels.bin").stat().st_size // size)
 
-
+# %% ../../nbs/toolkit/students/soft_labels.ipynb #4ba8802a
 def join_epochs(
     folder: Path,
 ):

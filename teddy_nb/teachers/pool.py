@@ -609,7 +609,7 @@ def sanity_warnings(
         confusion.index_put_((y, model(data.test.normalize(x)).argmax(1)), torch.ones_like(y), accumulate=True)
     return [*_class_warnings(confusion.cpu(), data.test), *_normalization_warnings(pool, data.train)]
 
-
+# %% ../../nbs/toolkit/teachers/pool.ipynb #075a78ae
 def _class_warnings(confusion, test):
     n, chance = confusion.sum().item(), 1 / len(confusion)
     right = confusion.trace().item() / n

@@ -86,7 +86,7 @@ def read_pretrained(
     is_imagenet = head is not None and head.shape[:1] == (1000,)
     return Pretrained(name, state, **(IMAGENET if is_imagenet else {}))
 
-
+# %% ../../nbs/toolkit/teachers/pretrained.ipynb #98f7730d
 def head_name(model: nn.Module) -> str:
     "Return the name of the layer that gives the logits"
     return next(n for n, m in model.named_modules() if m is last_linear(model))
