@@ -87,7 +87,7 @@ def test_a_process_joins_late_and_another_is_killed(alone, tmp_path):
 
 
 def test_a_notebook_starts_processes(alone, tmp_path):
-    launch(1, DISTILL, tmp_path / "run", alone / "pool", "debug")
+    launch(1, DISTILL, tmp_path / "run", alone / "pool", "notebook")
     assert differences(tmp_path / "run", contents(alone / "run")) == []
 
 

@@ -1,4 +1,4 @@
-"Distill 200 digits with a pool that is there, shared by all processes on one run folder: shared_distill.py RUN_FOLDER POOL_FOLDER [debug]"
+"Distill 200 digits with a pool that is there, shared by all processes on one run folder: shared_distill.py RUN_FOLDER POOL_FOLDER [notebook]"
 
 import sys
 from dataclasses import replace
@@ -44,9 +44,10 @@ def distill(out, pool):
 
 
 if __name__ == "__main__":
-    if sys.argv[3:] == ["debug"]:
-        from accelerate import debug_launcher
+    if sys.argv[3:] == ["notebook"]:
+        from accelerate import notebook_launcher
+        from torch.distributed.elastic.utils.distributed import get_free_port
 
-        debug_launcher(distill, tuple(sys.argv[1:3]), num_processes=2)
+        notebook_launcher(distill, tuple(sys.argv[1:3]), num_processes=2, use_port=str(get_free_port()))
     else:
         distill(*sys.argv[1:3])
