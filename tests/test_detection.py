@@ -72,6 +72,15 @@ def test_processes_of_a_launcher_train_the_pool_together(tmp_path):
     assert not list((tmp_path / "run").rglob("checkpoint*"))
 
 
+def test_a_stranger_learns_from_the_exported_set(alone):
+    "Boxes and pixels of the files belong together: a detector of another hand learns to find what the files say"
+    judge, folder = SCRIPTS / "judge_detection.py", alone / "distilled"
+    command = [sys.executable, judge, folder, folder, "--part", "train", "--steps", "60"]
+    done = subprocess.run(list(map(str, command)), env=ENV, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout.replace("'", '"'))["map_50"] > 30
+
+
 OBJECT = "<object><name>dog</name><difficult>0</difficult><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>"
 
 
