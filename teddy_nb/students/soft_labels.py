@@ -300,9 +300,11 @@ def count_joined(
 def join_epochs(
     folder: Path,
 ):
-    "Append the files of all epochs to `labels.bin`, then remove them; raises `BadInput` if one is damaged"
+    "Append the files of all epochs to `labels.bin`, and remove them; raises `BadInput` if one is damaged"
     index, done = read_index(folder), count_joined(folder)
     index["epoch_sha256"] = index["epoch_sha256"][:done]
+    for epoch in range(done):  # Whoever joined them was killed before it could
+        epoch_path(folder, epoch).unlink(missing_ok=True)
     for epoch in range(done, index["epochs"]):
         content = read_epoch(epoch_path(folder, epoch), index)
         if content is None:
@@ -399,9 +401,8 @@ def store_labels(
     with closing(claim_missing(list(paths), whole, log, "labels")) as missing:
         for path in missing:
             write_epoch(path, encode(online(paths[path]), index["kind"]), index)
-    share_work(
-        [folder / "labels.bin"], lambda _: join_epochs(folder), lambda _: count_joined(folder) == index["epochs"]
-    )
+    joined = lambda _: count_joined(folder) == index["epochs"] and not any(p.exists() for p in paths)
+    share_work([folder / "labels.bin"], lambda _: join_epochs(folder), joined)
     return StoredLabels(online.view, folder, read_index(folder))
 
 # %% ../../nbs/toolkit/students/soft_labels.ipynb #2fbeac38
