@@ -121,7 +121,7 @@ _SMALL = DetectorConfig(
 )
 _MOBILE = DetectorConfig("mobilenet_v2", TrainConfig(10, 8, 3e-4, optimizer="adamw", weight_decay=1e-2))
 _MOBILE_STUDENT = replace(_MOBILE, training=replace(_MOBILE.training, batch_size=4))
-_PHOTOS = {"size": 160, "detector": _MOBILE, "synthesis": DetectionSynthesisConfig(150),
+_PHOTOS = {"size": 160, "detector": _MOBILE, "synthesis": DetectionSynthesisConfig(60),
            "eval_cfg": DetectionEvalConfig(_MOBILE_STUDENT, 120)}  # fmt: skip
 DETECTION_RECIPES = {
     "digits": DetectionRecipe(
