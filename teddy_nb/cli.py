@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['DETECTION_OPTIONS', 'Terminated', 'one_line_errors', 'error_sentence', 'choose_recipe', 'override', 'read_toml',
-           'recipe_toml', 'teddy_distill', 'read_data', 'read_pool', 'read_data_and_weights', 'print_comparison',
-           'distill_boxes', 'teddy_pool', 'Requeued', 'teddy_submit', 'open_executor', 'find_command', 'teddy_validate',
+           'recipe_toml', 'read_data', 'read_pool', 'read_data_and_weights', 'print_comparison', 'distill_boxes',
+           'teddy_pool', 'Requeued', 'teddy_submit', 'open_executor', 'find_command', 'teddy_validate',
            'choose_protocol', 'check_output', 'teddy_forecast', 'teddy_export', 'teddy_reproduce', 'teddy_report',
            'print_detection_table']
 
@@ -13,7 +13,7 @@ __all__ = ['DETECTION_OPTIONS', 'Terminated', 'one_line_errors', 'error_sentence
 import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 # %% ../nbs/toolkit/cli.ipynb #b7d0c001
 def _stop_loading(signum, frame):
@@ -43,6 +43,8 @@ def one_line_errors(
     command: str,  # Its name
 ):
     "Turn errors that the user can mend into one line on stderr and exit code 2, and interruptions into exit codes 130 and 143"
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")  # No bars in a file
     try:
         import teddy_nb.pipeline  # noqa: F401  # Here, for a signal may end the process at once
 
@@ -183,14 +185,25 @@ def teddy_distill(
         if task != "classification" or images:
             return distill_boxes(options)
         from teddy_nb.pipeline import distill_dataset
+        from teddy_nb.runs.progress import Progress, describe_found
 
         given = read_pool(pool)
         chosen = choose_recipe(dataset, given.kind if given else pool, teachers, seed, model, students, epochs, recipe)
         if show_recipe:
             return print(recipe_toml(chosen))
         data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen)
+<<<<<<< /tmp/tmpq4hugbxb.txt
         run, results = distill_dataset(data, chosen, ipc, out, given, converged, force, not no_compare)
         print_comparison(run, results)
+=======
+        main = dist_state().is_main_process
+        if main and (found := describe_found(out)):
+            print(found, file=sys.stderr)
+        with Progress() if main else nullcontext() as progress:
+            run, results = distill_dataset(data, chosen, ipc, out, given, converged, force, not no_compare, progress)
+        if main:
+            print_comparison(run, results)
+>>>>>>> /tmp/tmplrdrjdmd.txt
 
 # %% ../nbs/toolkit/cli.ipynb #383c07f5
 def read_data(dataset: str, root: str, size: int, download: bool):
@@ -238,6 +251,8 @@ def print_comparison(run, results):
         students = results[0].protocol["students"]
         print(f"{students} students a row, pool made in {run.seconds('pool'):.0f} s\n")
         print(result_table(results))
+        if (n := results[0].protocol["test_images"]) < 100:
+            print(f"\nOne of the {n} test images is {100 / n:.1f} points; smaller differences say nothing.")
     print(f"\n{run.path.resolve()}")
 
 # %% ../nbs/toolkit/cli.ipynb #d0e7ec02

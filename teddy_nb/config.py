@@ -411,7 +411,7 @@ OWN_TEACHER = TrainConfig(
     epochs=40, batch_size=16, lr=0.02, weight_decay=5e-4, augment=CIFAR_AUGMENT
 )  # a few dozen images do
 OWN_SYNTHESIS = replace(CIFAR_SYNTHESIS, iterations=300, precision="fp32")
-OWN_STUDENT = replace(CIFAR_STUDENT, precision="fp32", compile=False)
+OWN_STUDENT = replace(CIFAR_STUDENT, epochs=150, precision="fp32", compile=False)
 
 # %% ../nbs/toolkit/config.ipynb #b2e65659
 def _pair(name, model, teacher, stages, synthesis, student, n_students):

@@ -52,7 +52,7 @@ def test_a_signal_while_modules_load(module, sent, tmp_path):
 def test_a_signal_while_a_teacher_trains(sent, tmp_path):
     (tmp_path / "recipe.toml").write_text(RECIPE)
     process = start("teddy_distill", "--out", str(tmp_path / "run"), "--recipe", str(tmp_path / "recipe.toml"))
-    lines = interrupt(process, "teacher:", sent)
+    lines = interrupt(process, "] pool:", sent)
     assert process.returncode == 128 + sent
     assert [line for line in lines if "it/s" not in line][
         -1

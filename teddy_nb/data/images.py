@@ -134,7 +134,7 @@ def _load(files, batches):
 
 def _read(files, desc=None):
     parts = torch.arange(len(files)).split(256)
-    return torch.cat(list(tqdm(_load(files, parts), desc, len(parts), leave=False, disable=desc is None)))
+    return torch.cat(list(tqdm(_load(files, parts), desc, len(parts), leave=False, disable=desc is None or None)))
 
 # %% ../../nbs/toolkit/data/images.ipynb #a2880edc
 class ClassInfo(NamedTuple):

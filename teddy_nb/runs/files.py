@@ -15,6 +15,7 @@ import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
@@ -286,8 +287,9 @@ class Run:
         self,
         path: str | Path,  # Made if it does not exist
         settings: dict,  # All that decides the results; JSON values
+        listener: Callable | None = None,  # Called with every line that is logged
     ):
-        self.path, self.recipe = Path(path), Path(path) / "recipe.json"
+        self.path, self.recipe, self.listener = Path(path), Path(path) / "recipe.json", listener
         settings = json.loads(json.dumps(settings))
         self.digest = json_digest(settings)  # Binds files to the run
         try:
@@ -318,6 +320,8 @@ def log(self: Run, **line):
     if not self.recipe.exists():
         raise BadInput(f"{self.recipe} has vanished; restore the folder, or begin again in another")
     append_line(self.path / "log.jsonl", **line)
+    if self.listener:
+        self.listener(**line)
 
 
 @patch
