@@ -440,16 +440,18 @@ class Shards:
         "Return the indices of all blocks that are not whole"
         return [i for block in self.blocks if not self.has_block(block) for i in self.indices(block)]
 
-    def write(self, made, log):
-        "Write and log the shards that are missing"
-        for i, tensors, metadata in made:
-            if not self.has(i):
-                write_tensors(self.path(i), tensors, **metadata, run=self.run, index=i)
-                if log:
-                    last = dict(zip(LOSS_NAMES, tensors["losses"][-1].tolist(), strict=True))
-                    log(image=i, teachers=metadata["teachers"], **last)
+# %% ../nbs/03_bn_matching.ipynb #d34f413f
+@patch
+def write(self: Shards, made, log):
+    "Write and log the shards that are missing"
+    for i, tensors, metadata in made:
+        if not self.has(i):
+            write_tensors(self.path(i), tensors, **metadata, run=self.run, index=i)
+            if log:
+                last = dict(zip(LOSS_NAMES, tensors["losses"][-1].tolist(), strict=True))
+                log(image=i, teachers=metadata["teachers"], **last)
 
-
+# %% ../nbs/03_bn_matching.ipynb #8927305b
 def synthesis_key(pool, data, cfg, seed):
     "Name all that the images of a synthesis depend on"
     return json_digest([[stats_key(t.model, data) for t in pool.teachers], asdict(cfg), seed])
