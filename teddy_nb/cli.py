@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['DETECTION_OPTIONS', 'Terminated', 'one_line_errors', 'error_sentence', 'choose_recipe', 'override', 'read_toml',
-           'recipe_toml', 'read_data', 'read_pool', 'read_data_and_weights', 'print_comparison', 'distill_boxes',
-           'teddy_pool', 'Requeued', 'teddy_submit', 'open_executor', 'find_command', 'teddy_validate',
-           'choose_protocol', 'check_output', 'teddy_forecast', 'teddy_export', 'teddy_reproduce', 'teddy_report',
-           'print_detection_table']
+           'recipe_toml', 'teddy_distill', 'read_data', 'read_pool', 'read_data_and_weights', 'show_progress',
+           'print_comparison', 'distill_boxes', 'teddy_pool', 'Requeued', 'teddy_submit', 'open_executor',
+           'find_command', 'teddy_validate', 'choose_protocol', 'check_output', 'teddy_forecast', 'teddy_export',
+           'teddy_reproduce', 'teddy_report', 'print_detection_table']
 
 # %% ../nbs/toolkit/cli.ipynb #c8e12163
 import os
@@ -185,25 +185,15 @@ def teddy_distill(
         if task != "classification" or images:
             return distill_boxes(options)
         from teddy_nb.pipeline import distill_dataset
-        from teddy_nb.runs.progress import Progress, describe_found
 
         given = read_pool(pool)
         chosen = choose_recipe(dataset, given.kind if given else pool, teachers, seed, model, students, epochs, recipe)
         if show_recipe:
             return print(recipe_toml(chosen))
         data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen)
-<<<<<<< /tmp/tmpq4hugbxb.txt
-        run, results = distill_dataset(data, chosen, ipc, out, given, converged, force, not no_compare)
+        with show_progress(out) as log:
+            run, results = distill_dataset(data, chosen, ipc, out, given, converged, force, not no_compare, log)
         print_comparison(run, results)
-=======
-        main = dist_state().is_main_process
-        if main and (found := describe_found(out)):
-            print(found, file=sys.stderr)
-        with Progress() if main else nullcontext() as progress:
-            run, results = distill_dataset(data, chosen, ipc, out, given, converged, force, not no_compare, progress)
-        if main:
-            print_comparison(run, results)
->>>>>>> /tmp/tmplrdrjdmd.txt
 
 # %% ../nbs/toolkit/cli.ipynb #383c07f5
 def read_data(dataset: str, root: str, size: int, download: bool):
@@ -238,6 +228,21 @@ def read_data_and_weights(dataset: str, root: str, size: int, download: bool, we
     source = read_pretrained(recipe.model, weights)
     data = source.adapt(read_data(dataset, root, size or source.size or 0, download))
     return data, load_converged(recipe.model, source, data)
+
+# %% ../nbs/toolkit/cli.ipynb #46e68c89
+@contextmanager
+def show_progress(out):
+    "Print what was found in a run folder and where the run stands; gives a log to its first process, None to the others"
+    from teddy_nb.core import dist_state
+    from teddy_nb.runs.progress import Progress, describe_found
+
+    if not dist_state().is_main_process:
+        yield None
+        return
+    if found := describe_found(out):
+        print(found, file=sys.stderr)
+    with Progress() as log:
+        yield log
 
 # %% ../nbs/toolkit/cli.ipynb #748e02a9
 def print_comparison(run, results):
