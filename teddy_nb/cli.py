@@ -13,7 +13,7 @@ __all__ = ['DETECTION_OPTIONS', 'Terminated', 'one_line_errors', 'error_sentence
 import os
 import signal
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 # %% ../nbs/toolkit/cli.ipynb #b7d0c001
 def _stop_loading(signum, frame):
