@@ -10,6 +10,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -84,6 +85,20 @@ def test_pool_curve_names_the_teachers_in_the_window(show):
     assert page.locator(".stage.out").count() == 1
     page.get_by_role("slider", name="to").press("Home")
     assert page.locator(".caption").inner_text() == "2 of 3 teachers: stage 1 (20.0 %), 2 (40.0 %)"
+
+
+def test_the_timeline_of_chapter_07_says_who_makes_what(show):
+    notebook = json.loads((Path(__file__).parents[1] / "nbs/07_scale.ipynb").read_text())
+    outputs = [o.get("data", {}).get("text/html", "") for c in notebook["cells"] for o in c.get("outputs", [])]
+    (stored,) = [html for html in map("".join, outputs) if 'class="teddy"' in html]
+    page = show(SimpleNamespace(html=lambda: stored))
+    said = page.locator(".caption span:visible")
+    page.get_by_role("slider", name="second").press("Home")
+    assert said.inner_text() == "0.0 s: process 1 makes pool manifest, process 2 waits"
+    page.keyboard.press("End")
+    assert "process 1 makes nothing more" in said.inner_text()
+    page.get_by_label("run").select_option("4 processes")
+    assert "process 4 " in said.inner_text()
 
 
 def test_image_browser_filters_and_moves(show):
