@@ -192,7 +192,7 @@ def teddy_distill(
         chosen = choose_recipe(dataset, given.kind if given else pool, teachers, seed, model, students, epochs, recipe)
         if show_recipe:
             return print(recipe_toml(chosen))
-        data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen)
+        data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen, given)
         main = dist_state().is_main_process
         if main and (found := describe_found(out)):
             print(found, file=sys.stderr)
@@ -221,19 +221,21 @@ def read_pool(pool: str):
     return load_pool(Path(pool)) if Path(pool).is_dir() and pool not in ("prior", "post") else None
 
 
-def read_data_and_weights(dataset: str, root: str, size: int, download: bool, weights: str, recipe):
-    "Load a dataset and the converged network to prune, None if none is named; its size and normalization hold for the data"
+def read_data_and_weights(dataset: str, root: str, size: int, download: bool, weights: str, recipe, pool=None):
+    "Load a dataset, in the size and the normalization of its networks, and the converged network to prune, None if none is named"
     from teddy_nb.config import PostPoolConfig
     from teddy_nb.core import BadInput
-    from teddy_nb.teachers.pretrained import load_converged, read_pretrained
+    from teddy_nb.teachers.pretrained import Pretrained, load_converged, read_pretrained
 
-    if not weights:
-        return read_data(dataset, root, size, download), None
-    if not isinstance(recipe.pool, PostPoolConfig):
+    if weights and (pool or not isinstance(recipe.pool, PostPoolConfig)):
         raise BadInput("--weights names a network to prune; it goes with --pool post")
-    source = read_pretrained(recipe.model, weights)
+    source = Pretrained("", {})
+    if pool:
+        source = Pretrained("", {}, (), (pool.mean, pool.std), pool.size)
+    elif weights:
+        source = read_pretrained(recipe.model, weights)
     data = source.adapt(read_data(dataset, root, size or source.size or 0, download))
-    return data, load_converged(recipe.model, source, data)
+    return data, load_converged(recipe.model, source, data) if weights else None
 
 # %% ../nbs/toolkit/cli.ipynb #748e02a9
 def print_comparison(run, results):
