@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['DETECTION_OPTIONS', 'Terminated', 'one_line_errors', 'error_sentence', 'choose_recipe', 'override', 'read_toml',
-           'recipe_toml', 'teddy_distill', 'read_data', 'read_pool', 'read_data_and_weights', 'show_progress',
-           'print_comparison', 'distill_boxes', 'teddy_pool', 'Requeued', 'teddy_submit', 'open_executor',
-           'find_command', 'teddy_validate', 'choose_protocol', 'check_output', 'teddy_forecast', 'teddy_export',
-           'teddy_reproduce', 'teddy_report', 'print_detection_table']
+           'recipe_toml', 'read_data', 'read_pool', 'read_data_and_weights', 'show_progress', 'print_comparison',
+           'distill_boxes', 'teddy_pool', 'Requeued', 'teddy_submit', 'open_executor', 'find_command', 'teddy_validate',
+           'choose_protocol', 'check_output', 'teddy_forecast', 'teddy_export', 'teddy_reproduce', 'teddy_report',
+           'print_detection_table']
 
 # %% ../nbs/toolkit/cli.ipynb #c8e12163
 import os
@@ -190,10 +190,21 @@ def teddy_distill(
         chosen = choose_recipe(dataset, given.kind if given else pool, teachers, seed, model, students, epochs, recipe)
         if show_recipe:
             return print(recipe_toml(chosen))
+<<<<<<< /tmp/tmpmsbkveaf.txt
         data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen)
         with show_progress(out) as log:
             run, results = distill_dataset(data, chosen, ipc, out, given, converged, force, not no_compare, log)
         print_comparison(run, results)
+=======
+        data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen, given)
+        main = dist_state().is_main_process
+        if main and (found := describe_found(out)):
+            print(found, file=sys.stderr)
+        with Progress() if main else nullcontext() as progress:
+            run, results = distill_dataset(data, chosen, ipc, out, given, converged, force, not no_compare, progress)
+        if main:
+            print_comparison(run, results)
+>>>>>>> /tmp/tmpugims1jl.txt
 
 # %% ../nbs/toolkit/cli.ipynb #383c07f5
 def read_data(dataset: str, root: str, size: int, download: bool):
@@ -215,19 +226,21 @@ def read_pool(pool: str):
     return load_pool(Path(pool)) if Path(pool).is_dir() and pool not in ("prior", "post") else None
 
 
-def read_data_and_weights(dataset: str, root: str, size: int, download: bool, weights: str, recipe):
-    "Load a dataset and the converged network to prune, None if none is named; its size and normalization hold for the data"
+def read_data_and_weights(dataset: str, root: str, size: int, download: bool, weights: str, recipe, pool=None):
+    "Load a dataset, in the size and the normalization of its networks, and the converged network to prune, None if none is named"
     from teddy_nb.config import PostPoolConfig
     from teddy_nb.core import BadInput
-    from teddy_nb.teachers.pretrained import load_converged, read_pretrained
+    from teddy_nb.teachers.pretrained import Pretrained, load_converged, read_pretrained
 
-    if not weights:
-        return read_data(dataset, root, size, download), None
-    if not isinstance(recipe.pool, PostPoolConfig):
+    if weights and (pool or not isinstance(recipe.pool, PostPoolConfig)):
         raise BadInput("--weights names a network to prune; it goes with --pool post")
-    source = read_pretrained(recipe.model, weights)
+    source = Pretrained("", {})
+    if pool:
+        source = Pretrained("", {}, (), (pool.mean, pool.std), pool.size)
+    elif weights:
+        source = read_pretrained(recipe.model, weights)
     data = source.adapt(read_data(dataset, root, size or source.size or 0, download))
-    return data, load_converged(recipe.model, source, data)
+    return data, load_converged(recipe.model, source, data) if weights else None
 
 # %% ../nbs/toolkit/cli.ipynb #46e68c89
 @contextmanager

@@ -58,8 +58,10 @@ class Pretrained(NamedTuple):
     size: int | None = None  # Their height and width, pixels; unknown when None
 
     def adapt(self, data: Splits) -> Splits:
-        "Return the data with the normalization of the weights"
-        mean, std = self.mean_std or (data.train.mean, data.train.std)
+        "Return the data with the normalization of the weights, where it is known and for as many channels"
+        if not self.mean_std or len(self.mean_std[0]) != data.train.channels:
+            return data
+        mean, std = self.mean_std
         return Splits(*(replace(part, mean=mean, std=std) for part in data))
 
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #8a506d06
