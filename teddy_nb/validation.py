@@ -15,7 +15,6 @@ import tempfile
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
-
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
