@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['DETECTION_OPTIONS', 'Terminated', 'one_line_errors', 'error_sentence', 'choose_recipe', 'override', 'read_toml',
-           'recipe_toml', 'read_data', 'read_pool', 'read_data_and_weights', 'show_progress', 'print_comparison',
-           'distill_boxes', 'teddy_pool', 'Requeued', 'teddy_submit', 'open_executor', 'find_command', 'teddy_validate',
-           'choose_protocol', 'check_output', 'teddy_forecast', 'teddy_export', 'teddy_reproduce', 'teddy_report',
-           'print_detection_table']
+           'recipe_toml', 'teddy_distill', 'read_data', 'read_pool', 'read_data_and_weights', 'show_progress',
+           'print_comparison', 'distill_boxes', 'teddy_pool', 'Requeued', 'teddy_submit', 'open_executor',
+           'find_command', 'teddy_validate', 'choose_protocol', 'check_output', 'teddy_forecast', 'teddy_export',
+           'teddy_reproduce', 'teddy_report', 'print_detection_table']
 
 # %% ../nbs/toolkit/cli.ipynb #c8e12163
 import os
@@ -190,21 +190,10 @@ def teddy_distill(
         chosen = choose_recipe(dataset, given.kind if given else pool, teachers, seed, model, students, epochs, recipe)
         if show_recipe:
             return print(recipe_toml(chosen))
-<<<<<<< /tmp/tmpmsbkveaf.txt
         data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen)
         with show_progress(out) as log:
             run, results = distill_dataset(data, chosen, ipc, out, given, converged, force, not no_compare, log)
         print_comparison(run, results)
-=======
-        data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen, given)
-        main = dist_state().is_main_process
-        if main and (found := describe_found(out)):
-            print(found, file=sys.stderr)
-        with Progress() if main else nullcontext() as progress:
-            run, results = distill_dataset(data, chosen, ipc, out, given, converged, force, not no_compare, progress)
-        if main:
-            print_comparison(run, results)
->>>>>>> /tmp/tmpugims1jl.txt
 
 # %% ../nbs/toolkit/cli.ipynb #383c07f5
 def read_data(dataset: str, root: str, size: int, download: bool):
