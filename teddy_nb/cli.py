@@ -190,7 +190,7 @@ def teddy_distill(
         chosen = choose_recipe(dataset, given.kind if given else pool, teachers, seed, model, students, epochs, recipe)
         if show_recipe:
             return print(recipe_toml(chosen))
-        data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen)
+        data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen, given)
         with show_progress(out) as log:
             run, results = distill_dataset(data, chosen, ipc, out, given, converged, force, not no_compare, log)
         print_comparison(run, results)
