@@ -22,9 +22,16 @@ def _stop_loading(signum, frame):
     os._exit(128 + signum)
 
 
-if os.path.basename(sys.argv[0]).startswith("teddy_"):
+def _underscores(argument):
+    "Write an option as its parameter: `--no-compare=...` as `--no_compare=...`"
+    name, *value = argument.split("=", 1)
+    return "=".join([f"--{name[2:].replace('-', '_')}", *value]) if name.startswith("--") else argument
+
+
+if os.path.basename(sys.argv[0]).startswith("teddy_") or sys.argv[0].endswith("teddy_nb/__main__.py"):
     signal.signal(signal.SIGINT, _stop_loading)
     signal.signal(signal.SIGTERM, _stop_loading)
+    sys.argv[1:] = map(_underscores, sys.argv[1:])
 
 # %% ../nbs/toolkit/cli.ipynb #b7d0c002
 from fastcore.script import call_parse, store_true
