@@ -72,7 +72,7 @@ def test_processes_of_a_launcher_end_with_the_bytes_of_one(alone, tmp_path):
 def test_a_process_joins_late_and_another_is_killed(alone, tmp_path):
     command = DISTILL, tmp_path / "run", alone / "pool"
     first = start(*command)
-    while not (tmp_path / "run/synth/00000.safetensors").exists():
+    while not made_by_process(tmp_path / "run", "synthesis"):
         assert first.poll() is None
         time.sleep(0.01)
     os.kill(first.pid, signal.SIGSTOP)  # It keeps what it has claimed
