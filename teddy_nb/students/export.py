@@ -117,7 +117,7 @@ def export_set(
     FORMATS[kind](data, partial, *([epochs] if kind == "imagefolder" else []))
     return partial.rename(folder)
 
-# %% ../../nbs/toolkit/students/export.ipynb #17dfb087
+
 def push_folder(
     folder: str | Path,  # From `export_set`, as `hub`
     repo: str,  # `user/name` on the Hugging Face Hub; made if it does not exist
