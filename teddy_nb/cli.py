@@ -281,7 +281,7 @@ def distill_boxes(
     "Distill a detection set; raises `BadInput` for options that have no meaning there"
     from inspect import signature
 
-    from teddy_nb.core import BadInput
+    from teddy_nb.core import BadInput, dist_state
     from teddy_nb.detecting.detection_methods import detection_table
     from teddy_nb.detection import distill_detection
 
@@ -296,7 +296,8 @@ def distill_boxes(
     size, weights, model, seed, students = (given[k] or None for k in names)
     place = given["dataset"], given["images"] or 10, given["out"], given["root"]
     run, results = distill_detection(*place, size, weights, model, seed or 0, students, not given["no_compare"])
-    print(f"{detection_table(results)}\n\n" * bool(results) + str(run.path.resolve()))
+    if dist_state().is_main_process:
+        print(f"{detection_table(results)}\n\n" * bool(results) + str(run.path.resolve()))
 
 # %% ../nbs/toolkit/cli.ipynb #a53aa277
 @call_parse
