@@ -341,6 +341,10 @@ def plan_work(
     rows = RANDOM_REAL, RANDOM_EQUAL_BYTES, SINGLE_TEACHER, teddy_name(kind)
     protocols = recipe.eval_hard, recipe.eval_soft
     students = {row_name(m, c): c.n_students * c.training.epochs * images for c in protocols for m in rows}
+    if recipe.eval_soft.is_soft:  # Every teacher looks at every view; a random draw is another set for each student
+        teachers, draws = len(pool) if pool else made.size, recipe.eval_soft.n_students
+        for m, n in zip(rows, (teachers * draws, teachers * draws, 1, teachers), strict=True):
+            students[row_name(m, recipe.eval_soft)] += recipe.eval_soft.training.epochs * images * n / 3
     return {**work, SINGLE_TEACHER: one, **students}
 
 # %% ../nbs/toolkit/pipeline.ipynb #4238f1ff
