@@ -230,11 +230,8 @@ def read_data_and_weights(dataset: str, root: str, size: int, download: bool, we
 
     if weights and (pool or not isinstance(recipe.pool, PostPoolConfig)):
         raise BadInput("--weights names a network to prune; it goes with --pool post")
-    source = Pretrained("", {})
-    if pool:
-        source = Pretrained("", {}, (), (pool.mean, pool.std), pool.size)
-    elif weights:
-        source = read_pretrained(recipe.model, weights)
+    images = {"mean_std": (pool.mean, pool.std), "size": pool.size} if pool else {}
+    source = read_pretrained(recipe.model, weights) if weights else Pretrained("", {}, **images)
     data = source.adapt(read_data(dataset, root, size or source.size or 0, download))
     return data, load_converged(recipe.model, source, data) if weights else None
 

@@ -184,9 +184,7 @@ class EvalConfig:
     student: str  # A name `build_model` knows
     training: TrainConfig
     labels: str = "float32"  # `hard`; soft ones `online`; or stored as `float32`, `float16`, `top5`, or what `2MB` hold
-    augmentation: str = (
-        "cutmix"  # `affine`, that of the training; `cutmix`, which mixes its views; `dsa`; or `dsa_cutmix`
-    )
+    augmentation: str = "cutmix"  # or `affine`, that of the training; `dsa`; `dsa_cutmix`
     temperature: float = 1.0  # Of both predictions; their divergence is multiplied by its square
     n_students: int = 3  # Trained on the set, with seeds 0, 1, 2, ...
 

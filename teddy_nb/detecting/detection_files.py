@@ -7,7 +7,6 @@ __all__ = ['DistilledDetection', 'image_bytes', 'voc_xml', 'coco_dict', 'read_di
 
 # %% ../../nbs/toolkit/detecting/detection_files.ipynb #14112cfd
 import json
-import os
 import shutil
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from ..core import BadInput
 from ..data.images import ClassInfo
 from .detection_data import Boxes, DetectionSet, read_voc
 from ..runs.distilled_set import encode_png
-from ..runs.files import read_json, remove_partials, safe_name, write_file, write_json
+from ..runs.files import read_json, replaced_folder, safe_name, write_file, write_json
 from ..runs.sharing import share_work
 
 # %% ../../nbs/toolkit/detecting/detection_files.ipynb #e19c82ba
@@ -117,22 +116,19 @@ def write(
     folder: Path,  # Replaced
 ):
     "Write the folder whole or not at all"
-    remove_partials(folder.parent)
-    partial = folder.with_name(f"{folder.name}.{os.uname().nodename}-{os.getpid()}.partial")
-    home, stems = partial / "VOCdevkit" / "VOC2012", [f"{i:06d}" for i in range(len(self))]
-    classes = [safe_name(c.name) for c in self.classes]
-    for stem, x, b in zip(stems, self.images, self.boxes, strict=True):
-        write_file(home / "JPEGImages" / f"{stem}.jpg", encode_png(x))
-        write_file(home / "Annotations" / f"{stem}.xml", voc_xml(f"{stem}.jpg", x.cpu(), b, classes))
-    for part in ("train", "trainval"):
-        write_file(home / "ImageSets" / "Main" / f"{part}.txt", "".join(f"{s}\n" for s in stems))
-    write_json(partial / "coco.json", coco_dict(self, [f"VOCdevkit/VOC2012/JPEGImages/{s}.jpg" for s in stems]))
-    write_json(partial / "classes.json", [c._asdict() for c in self.classes])
-    about = {k: getattr(self, k) for k in ("name", "size", "mean", "std", "provenance")}
-    write_json(partial / "set.json", {**about, "images": len(self)})
-    write_file(partial / "README.md", self.card())
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    with replaced_folder(folder) as partial:
+        home, stems = partial / "VOCdevkit" / "VOC2012", [f"{i:06d}" for i in range(len(self))]
+        classes = [safe_name(c.name) for c in self.classes]
+        for stem, x, b in zip(stems, self.images, self.boxes, strict=True):
+            write_file(home / "JPEGImages" / f"{stem}.jpg", encode_png(x))
+            write_file(home / "Annotations" / f"{stem}.xml", voc_xml(f"{stem}.jpg", x.cpu(), b, classes))
+        for part in ("train", "trainval"):
+            write_file(home / "ImageSets" / "Main" / f"{part}.txt", "".join(f"{s}\n" for s in stems))
+        write_json(partial / "coco.json", coco_dict(self, [f"VOCdevkit/VOC2012/JPEGImages/{s}.jpg" for s in stems]))
+        write_json(partial / "classes.json", [c._asdict() for c in self.classes])
+        about = {k: getattr(self, k) for k in ("name", "size", "mean", "std", "provenance")}
+        write_json(partial / "set.json", {**about, "images": len(self)})
+        write_file(partial / "README.md", self.card())
 
 # %% ../../nbs/toolkit/detecting/detection_files.ipynb #2613c0fb
 @patch

@@ -9,8 +9,6 @@ __all__ = ['LICENCES', 'DistilledSet', 'encode_png', 'read_images', 'read_set']
 import hashlib
 import io
 import json
-import os
-import shutil
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +26,7 @@ from ..data.images import ClassInfo, ImageSet
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #56b00d09
 from teddy_nb.runs.files import (
     read_json,
-    remove_partials,
+    replaced_folder,
     safe_name,
     seal,
     tensor_digest,
@@ -105,18 +103,17 @@ def write(
     folder: Path,  # Replaced
 ):
     "Write the folder whole or not at all"
-    remove_partials(folder.parent)
-    partial = folder.with_name(f"{folder.name}.{os.uname().nodename}-{os.getpid()}.partial")
-    counts = [0] * self.n_classes
-    for png, y in zip(self.pngs, self.labels.tolist(), strict=True):
-        write_file(partial / safe_name(self.classes[y].folder) / f"{counts[y]:05d}.png", png)
-        counts[y] += 1
-    about = {k: getattr(self, k) for k in ("name", "mean", "std", "provenance")}
-    write_json(partial / "classes.json", [c._asdict() for c in self.classes])
-    write_json(partial / "set.json", seal({"size": self.size, "images": len(self), "sha256": self.digest(), **about}))
-    write_file(partial / "README.md", self.dataset_card())
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    with replaced_folder(folder) as partial:
+        counts = [0] * self.n_classes
+        for png, y in zip(self.pngs, self.labels.tolist(), strict=True):
+            write_file(partial / safe_name(self.classes[y].folder) / f"{counts[y]:05d}.png", png)
+            counts[y] += 1
+        about = {k: getattr(self, k) for k in ("name", "mean", "std", "provenance")}
+        write_json(partial / "classes.json", [c._asdict() for c in self.classes])
+        write_json(
+            partial / "set.json", seal({"size": self.size, "images": len(self), "sha256": self.digest(), **about})
+        )
+        write_file(partial / "README.md", self.dataset_card())
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #bfa6ad42
 def _holds(folder, distilled):

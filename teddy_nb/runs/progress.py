@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
+from fastcore.basics import patch
 from tqdm.auto import tqdm
 
 from ..core import BadInput, dist_state
@@ -61,26 +62,33 @@ class Progress:
             if self.line:
                 self.write()
 
-    def __call__(self, **line):
-        if "stage" in line:
-            now = time.monotonic()
-            if self.line and now - self.begun > 1:
-                self.seconds += now - self.begun
-                self.worked += line["share"] - self.line["share"]
-            self.line, self.begun = line, now
-            self.write()
+# %% ../../nbs/toolkit/runs/progress.ipynb #43061512
+@patch
+def __call__(self: Progress, **line):
+    "Take a line of the log; one that begins a stage is printed"
+    if "stage" in line:
+        now = time.monotonic()
+        if self.line and now - self.begun > 1:
+            self.seconds += now - self.begun
+            self.worked += line["share"] - self.line["share"]
+        self.line, self.begun = line, now
+        self.write()
 
-    def write(self):
-        "Print the line"
-        tqdm.write(describe_stage(self.line, time.monotonic() - self.start, self.left()), self.stream)
-        self.stream.flush()
 
-    def left(self) -> float | None:  # Seconds; None if nothing is known
-        "Estimate the time that is left"
-        if self.worked <= 0:
-            return None
-        rest = (1 - self.line["share"]) * self.seconds / self.worked
-        return max(0.0, rest - (time.monotonic() - self.begun))
+@patch
+def write(self: Progress):
+    "Print the line"
+    tqdm.write(describe_stage(self.line, time.monotonic() - self.start, self.left()), self.stream)
+    self.stream.flush()
+
+# %% ../../nbs/toolkit/runs/progress.ipynb #8b8a4dd8
+@patch
+def left(self: Progress) -> float | None:  # Seconds; None if nothing is known
+    "Estimate the time that is left"
+    if self.worked <= 0:
+        return None
+    rest = (1 - self.line["share"]) * self.seconds / self.worked
+    return max(0.0, rest - (time.monotonic() - self.begun))
 
 
 def describe_stage(

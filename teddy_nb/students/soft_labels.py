@@ -255,6 +255,11 @@ def epoch_path(
     return folder / f"epoch-{epoch:05d}.safetensors"
 
 
+def _owner(index):
+    "Digest of an index, however many epochs are joined"
+    return index_digest({**index, "epoch_sha256": []})
+
+
 def write_epoch(
     path: Path,
     records: np.ndarray,  # From `encode`
@@ -262,7 +267,7 @@ def write_epoch(
 ):
     "Write the labels of an epoch"
     content = torch.from_numpy(np.frombuffer(records.tobytes(), np.uint8).copy())
-    write_tensors(path, {"records": content}, labels=index_digest({**index, "epoch_sha256": []}))
+    write_tensors(path, {"records": content}, labels=_owner(index))
 
 
 def read_epoch(
@@ -270,7 +275,7 @@ def read_epoch(
     index: dict,  # Of the labels that they belong to
 ) -> bytes | None:  # None if it is absent, damaged, or belongs to others
     "Read the labels of an epoch"
-    found = read_tensors(path, labels=index_digest({**index, "epoch_sha256": []}))
+    found = read_tensors(path, labels=_owner(index))
     return found and found["records"].numpy().tobytes()
 
 # %% ../../nbs/toolkit/students/soft_labels.ipynb #323ea4f3

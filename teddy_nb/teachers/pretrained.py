@@ -70,8 +70,7 @@ IMAGENET = {"categories": tvm.ResNet18_Weights.DEFAULT.meta["categories"], "mean
 
 def read_pretrained(
     arch: str,  # A name `build_model` knows
-    weights: str
-    | Path,  # `torchvision`, `timm`, one of their names for weights of `arch` (downloaded), or a file of weights
+    weights: str | Path,  # `torchvision`, `timm`, their name of weights for `arch`, or a file
 ) -> Pretrained:
     "Read weights and what is known of them; raises `BadInput` if there are none of that name"
     name, path, names = str(weights), Path(weights), torchvision_weights(arch)
