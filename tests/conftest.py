@@ -1,8 +1,11 @@
-"A headless Chromium, where one is installed"
+"One thread for all that the tests start, and a headless Chromium, where one is installed"
 
+import os
 import shutil
 
 import pytest
+
+os.environ["OMP_NUM_THREADS"] = "1"
 
 FLAGS = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update disable-sync"
 

@@ -8,23 +8,18 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from processes import SCRIPTS, finish, start
 
 from teddy_nb import cli
 
-SCRIPTS = Path(__file__).parent / "scripts"
-SHARED = SCRIPTS / "shared_detection.py"
-ENV = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TQDM_DISABLE": "1"}
-LAUNCHER = "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"
+SCRIPT = "shared_detection.py"
+ENV = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TQDM_DISABLE": "1"}
 
 
-def start(*command) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, *map(str, command)], env=ENV, stderr=subprocess.PIPE, text=True)
-
-
-def finish(*processes: subprocess.Popen):
-    for p in processes:
-        error = p.communicate()[1]
-        assert p.returncode == 0, error[-2000:]
+def call(*command):
+    done = subprocess.run(list(map(str, command)), env=ENV, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -43,12 +38,12 @@ def makers(out: Path, what: str) -> list[str]:
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("alone") / "run"
-    finish(start(SHARED, out))
+    finish(start(SCRIPT, out))
     return out
 
 
 def test_two_processes_end_with_the_bytes_of_one(alone, tmp_path):
-    finish(start(SHARED, tmp_path / "run"), start(SHARED, tmp_path / "run"))
+    finish(*(start(SCRIPT, tmp_path / "run") for _ in range(2)))
     assert contents(tmp_path / "run") == contents(alone)
     assert len(makers(tmp_path / "run", "pool")) == 1
     assert len(makers(tmp_path / "run", "groups")) == 4  # Two of Teddy and of the converged detector, each made once
@@ -56,18 +51,9 @@ def test_two_processes_end_with_the_bytes_of_one(alone, tmp_path):
     assert len(set(makers(tmp_path / "run", "students"))) == 2
 
 
-def test_processes_of_a_launcher_share_a_run_whose_pool_is_there(alone, tmp_path):
-    out = tmp_path / "run"
-    subprocess.run(["cp", "-r", alone, out], check=True)
-    for name in ("synth", "scores", "distilled"):
-        subprocess.run(["rm", "-r", out / name], check=True)
-    (out / "results.json").unlink()
-    finish(start(*LAUNCHER, SHARED, out))
-    assert contents(out) == contents(alone)
-
-
 def test_processes_of_a_launcher_train_the_pool_together(tmp_path):
-    finish(start(*LAUNCHER, SHARED, tmp_path / "run"))
+    launcher = "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"
+    call(sys.executable, *launcher, SCRIPTS / SCRIPT, tmp_path / "run")
     assert {r["method"] for r in json.loads((tmp_path / "run/results.json").read_text())} >= {"Teddy", "random real"}
     assert not list((tmp_path / "run").rglob("checkpoint*"))
 
@@ -75,10 +61,8 @@ def test_processes_of_a_launcher_train_the_pool_together(tmp_path):
 def test_a_stranger_learns_from_the_exported_set(alone):
     "Boxes and pixels of the files belong together: a detector of another hand learns to find what the files say"
     judge, folder = SCRIPTS / "judge_detection.py", alone / "distilled"
-    command = [sys.executable, judge, folder, folder, "--part", "train", "--steps", "60"]
-    done = subprocess.run(list(map(str, command)), env=ENV, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads(done.stdout.replace("'", '"'))["map_50"] > 30
+    printed = call(sys.executable, judge, folder, folder, "--part", "train", "--steps", "60")
+    assert json.loads(printed.replace("'", '"'))["map_50"] > 30
 
 
 OBJECT = "<object><name>dog</name><difficult>0</difficult><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>"

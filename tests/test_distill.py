@@ -1,9 +1,5 @@
 "Whole runs in processes of their own: killed and continued, and judged by a script that knows nothing of this package"
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,18 +7,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from processes import finish, start
 from sklearn.datasets import load_digits
 from torch import nn
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-SCRIPT = Path(__file__).parent / "scripts" / "brief_distill.py"
+from teddy_nb.bn_matching import synthesize
+from teddy_nb.config import get_recipe
+from teddy_nb.data.datasets import load_data
+from teddy_nb.pool_prior import train_pool
 
-
-def start(out: Path) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, str(SCRIPT), str(out)], stderr=subprocess.DEVNULL)
-
-
+SCRIPT = "brief_distill.py"
 SECONDS = ("log.jsonl", "results.json", "times.json")
 
 
@@ -34,35 +30,25 @@ def contents(out: Path) -> dict[str, bytes]:
 
 def test_a_killed_run_ends_with_the_same_bytes(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert start(whole).wait() == 0
+    finish(start(SCRIPT, whole))
     for awaited in ("pool/manifest.json", "synth/00001.safetensors"):
-        process = start(killed)
+        process = start(SCRIPT, killed)
         while not (killed / awaited).exists():
-            assert process.poll() is None, f"ended before {awaited}"
+            assert process.is_alive(), f"ended before {awaited}"
             time.sleep(0.005)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
     assert not (killed / "results.json").exists()
     first = (killed / "synth/00000.safetensors").stat().st_mtime_ns
-    assert start(killed).wait() == 0
+    finish(start(SCRIPT, killed))
     assert contents(killed) == contents(whole)
     assert (killed / "synth/00000.safetensors").stat().st_mtime_ns == first
 
 
 @pytest.fixture
 def distilled(tmp_path) -> Path:
-    code = """
-import sys
-from pathlib import Path
-from teddy_nb.bn_matching import synthesize
-from teddy_nb.data.datasets import load_data
-from teddy_nb.pool_prior import train_pool
-from teddy_nb.config import get_recipe
-
-data, recipe = load_data("digits"), get_recipe("digits_prior")
-synthesize(train_pool(data, recipe), data.train, recipe.synthesis, ipc=1).save(Path(sys.argv[1]))
-"""
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "distilled")], check=True, stderr=subprocess.DEVNULL)
+    data, recipe = load_data("digits"), get_recipe("digits_prior")
+    synthesize(train_pool(data, recipe), data.train, recipe.synthesis, ipc=1).save(tmp_path / "distilled")
     return tmp_path / "distilled"
 
 

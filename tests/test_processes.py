@@ -11,28 +11,25 @@ from pathlib import Path
 
 import pytest
 import torch
+from processes import SCRIPTS, finish, start
 
 from teddy_nb.runs.files import read_log
 from teddy_nb.teachers.pool import load_pool
 
-SCRIPTS = Path(__file__).parent / "scripts"
-SCRIPT, DISTILL = SCRIPTS / "shared_training.py", SCRIPTS / "shared_distill.py"
-REPRODUCE = SCRIPTS / "shared_reproduce.py"
-ENV = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TQDM_DISABLE": "1"}
+ENV = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TQDM_DISABLE": "1"}
+DISTILL, REPRODUCE, TRAIN = "shared_distill.py", "shared_reproduce.py", "shared_training.py"
 
 
-def launch(processes: int, *command: str) -> str:
-    many = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command = [sys.executable, *(many if processes > 1 else []), *map(str, command)]
-    done = subprocess.run(command, env=ENV, capture_output=True, text=True, check=False)
+def call(*command: str) -> str:
+    "Run a command and return what it printed"
+    done = subprocess.run(list(map(str, command)), env=ENV, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
 
-def start(*command: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, *map(str, command)], env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+def launch(*command: str) -> str:
+    "Run a command in two processes of a launcher"
+    return call(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *command)
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -57,12 +54,12 @@ def made_by_process(out: Path, what: str) -> dict[str, list[str]]:
 def alone(tmp_path_factory) -> Path:
     "A folder with a pool, and the run of one process"
     folder = tmp_path_factory.mktemp("alone")
-    launch(1, DISTILL, folder / "run", folder / "pool")
+    finish(start(DISTILL, folder / "run", folder / "pool"))
     return folder
 
 
 def test_processes_of_a_launcher_end_with_the_bytes_of_one(alone, tmp_path):
-    printed = launch(2, DISTILL, tmp_path / "run", alone / "pool")
+    printed = launch(SCRIPTS / DISTILL, tmp_path / "run", alone / "pool")
     assert differences(tmp_path / "run", contents(alone / "run")) == []
     assert printed.count("| method") == 1
     made = made_by_process(tmp_path / "run", "synthesis")
@@ -73,30 +70,28 @@ def test_a_process_joins_late_and_another_is_killed(alone, tmp_path):
     command = DISTILL, tmp_path / "run", alone / "pool"
     first = start(*command)
     while not made_by_process(tmp_path / "run", "synthesis"):
-        assert first.poll() is None
+        assert first.is_alive()
         time.sleep(0.01)
     os.kill(first.pid, signal.SIGSTOP)  # It keeps what it has claimed
     late = start(*command)
     while len(made_by_process(tmp_path / "run", "synthesis")) < 2:
-        assert late.poll() is None
+        assert late.is_alive()
         time.sleep(0.01)
-    os.kill(first.pid, signal.SIGKILL)
-    first.wait()
-    assert late.wait() == 0
+    first.kill()
+    finish(late)
     assert differences(tmp_path / "run", contents(alone / "run")) == []
 
 
 def test_a_notebook_starts_processes(alone, tmp_path):
-    launch(1, DISTILL, tmp_path / "run", alone / "pool", "notebook")
+    call(sys.executable, SCRIPTS / DISTILL, tmp_path / "run", alone / "pool", "notebook")
     assert differences(tmp_path / "run", contents(alone / "run")) == []
 
 
 def test_jobs_share_a_run(alone, tmp_path):
     submit = Path(sys.executable).with_name("teddy_submit")
-    command = f"{sys.executable} {DISTILL} {tmp_path / 'run'} {alone / 'pool'}"
+    command = f"{sys.executable} {SCRIPTS / DISTILL} {tmp_path / 'run'} {alone / 'pool'}"
     options = "--jobs", "2", "--cluster", "local", "--logs", str(tmp_path / "jobs"), "--wait"
-    done = subprocess.run([submit, command, *options], env=ENV, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    call(submit, command, *options)
     assert differences(tmp_path / "run", contents(alone / "run")) == []
 
 
@@ -118,29 +113,32 @@ def made_of_table(folder: Path) -> list[str]:
 def table(tmp_path_factory) -> Path:
     "A folder with a table that one process measured"
     folder = tmp_path_factory.mktemp("table")
-    launch(1, REPRODUCE, folder)
+    finish(start(REPRODUCE, folder))
     return folder
 
 
-@pytest.mark.parametrize("launcher", [True, False], ids=["launcher", "independent"])
-def test_processes_measure_a_table_as_one_does(table, tmp_path, launcher):
-    if launcher:  # Its processes would train other teachers, for they share every step
-        shutil.copytree(table / "runs/teachers", tmp_path / "runs/teachers")
-        launch(2, REPRODUCE, tmp_path)
-    else:
-        assert [p.wait() for p in [start(REPRODUCE, tmp_path) for _ in range(2)]] == [0, 0]
+def test_processes_measure_a_table_as_one_does(table, tmp_path):
+    finish(*(start(REPRODUCE, tmp_path) for _ in range(2)))
     assert measured(tmp_path) == measured(table) and len(measured(table)) == 5
+    assert made_of_table(tmp_path) == made_of_table(table)
+
+
+def test_processes_of_a_launcher_measure_a_table_as_one_does(table, tmp_path):
+    # Its processes would train other teachers, for they share every step
+    shutil.copytree(table / "runs/teachers", tmp_path / "runs/teachers")
+    launch(SCRIPTS / REPRODUCE, tmp_path)
+    assert measured(tmp_path) == measured(table)
     assert made_of_table(tmp_path) == made_of_table(table)
 
 
 def test_a_table_goes_on_after_a_kill(table, tmp_path):
     first = start(REPRODUCE, tmp_path)
     while not [*(tmp_path / "runs/students").glob("*/scores/0.json")]:
-        assert first.poll() is None
+        assert first.is_alive()
         time.sleep(0.01)
     first.kill()
-    first.wait()
-    launch(1, REPRODUCE, tmp_path)
+    first.join()
+    finish(start(REPRODUCE, tmp_path))
     assert measured(tmp_path) == measured(table)
     made = made_of_table(tmp_path)  # The kill may have come between a file and its line in the log
     assert len(made) == len(set(made)) >= len(made_of_table(table)) - 1
@@ -155,8 +153,8 @@ def test_a_launcher_that_begins_one_process_is_refused(tmp_path):
 
 
 def test_two_processes_take_the_steps_of_one_with_twice_the_batch(tmp_path):
-    launch(1, str(SCRIPT), str(tmp_path / "one"), "128")
-    launch(2, str(SCRIPT), str(tmp_path / "two"), "64")
+    finish(start(TRAIN, tmp_path / "one", "128"))
+    launch(SCRIPTS / TRAIN, tmp_path / "two", "64")
     one, two = load_pool(tmp_path / "one"), load_pool(tmp_path / "two")
     assert one.curve[-1][1] > 0.3
     for a, b in zip(one.trajectory, two.trajectory, strict=True):
@@ -167,7 +165,7 @@ def test_two_processes_take_the_steps_of_one_with_twice_the_batch(tmp_path):
 
 def test_the_pool_command_runs_in_two_processes(tmp_path):
     command = Path(sys.executable).with_name("teddy_pool")
-    launch(2, str(command), "--dataset", "digits", "--model", "convnet-2-8-batch", "--out", str(tmp_path / "pool"))
+    launch(command, "--dataset", "digits", "--model", "convnet-2-8-batch", "--out", tmp_path / "pool")
     pool = load_pool(tmp_path / "pool")
     assert len(pool) == 5 and pool.converged.accuracy > 0.8
     assert sorted(p.name for p in (tmp_path / "pool").iterdir() if p.suffix != ".safetensors") == [

@@ -1,0 +1,33 @@
+"Processes of their own, without seconds of imports each: forked from one that has imported the package and done nothing else"
+
+import multiprocessing
+import os
+import runpy
+import sys
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parent / "scripts"
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["teddy_nb.pipeline", "teddy_nb.detection"])
+
+
+def run(script: str, args: list[str], log: str):
+    with open(log, "a", buffering=1) as f:
+        os.dup2(f.fileno(), 1)
+        os.dup2(f.fileno(), 2)
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    sys.argv, sys.path[:0] = [script, *args], [str(SCRIPTS)]
+    runpy.run_path(script, run_name="__main__")
+
+
+def start(script: str, *args, log: Path | str = os.devnull) -> multiprocessing.Process:
+    "Start a script of the folder `scripts`"
+    process = CONTEXT.Process(target=run, args=(str(SCRIPTS / script), [str(a) for a in args], str(log)))
+    process.start()
+    return process
+
+
+def finish(*processes: multiprocessing.Process):
+    for p in processes:
+        p.join()
+    assert not any(p.exitcode for p in processes), [p.exitcode for p in processes]
