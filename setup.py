@@ -1,14 +1,24 @@
-"All metadata lives in settings.ini; this file only hands it to setuptools."
+"All metadata lives in settings.ini; this file only hands it to setuptools, and adds stubs to what is built."
 
+import runpy
 from configparser import ConfigParser
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 here = Path(__file__).parent
 config = ConfigParser(delimiters=["="])
 config.read(here / "settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
+
+
+class BuildWithStubs(build_py):
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            runpy.run_path(str(here / "tools" / "stubs.py"))["write_stubs"](Path(self.build_lib) / cfg["lib_path"])
+
 
 setup(
     name=cfg["lib_name"],
@@ -36,7 +46,8 @@ setup(
     long_description=(here / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     packages=find_packages(include=[cfg["lib_path"], cfg["lib_path"] + ".*"]),
-    package_data={cfg["lib_path"]: ["py.typed", "widgets/*.js", "data/*.txt"]},
+    package_data={cfg["lib_path"]: ["py.typed", "widgets/*.js", "data/*.txt", "zoo/*/*"]},
+    cmdclass={"build_py": BuildWithStubs},
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
     extras_require={k: cfg[f"{k}_requirements"].split() for k in ("dev", "slurm", "timm", "hub")},

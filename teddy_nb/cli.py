@@ -165,7 +165,7 @@ def recipe_toml(
 def teddy_distill(
     dataset: str = "digits",  # digits, cifar10, cifar100, tiny_imagenet, imagenet, imagenette, or a folder of class folders
     ipc: int = 1,  # Images per class
-    pool: str = "prior",  # prior (stages of one training), post (one network pruned many times), a preset such as imagenet_prior_21_61, or a pool's folder
+    pool: str = "prior",  # prior (stages of one training), post (one network pruned many times), a preset such as imagenet_prior_21_61, a pool's folder, or zoo/digits_prior, which comes with the package
     out: str = "runs/digits",  # Run folder; a run that was stopped goes on where it was
     root: str = "data",  # Where a named dataset lies
     size: int = 0,  # Height and width of the images in pixels; 0 for the dataset's own
@@ -214,12 +214,13 @@ def read_data(dataset: str, root: str, size: int, download: bool):
 
 
 def read_pool(pool: str):
-    "Read the pool in the folder `pool`; None if the word is a kind or a preset"
+    "Read the pool in the folder `pool`, or that of the package's zoo; None if the word is a kind or a preset"
     from pathlib import Path
 
-    from teddy_nb.teachers.pool import load_pool
+    from teddy_nb.teachers.pool import load_pool, zoo
 
-    return load_pool(Path(pool)) if Path(pool).is_dir() and pool not in ("prior", "post") else None
+    is_pool = pool in zoo() or Path(pool).is_dir() and pool not in ("prior", "post")
+    return load_pool(pool) if is_pool else None
 
 
 def read_data_and_weights(dataset: str, root: str, size: int, download: bool, weights: str, recipe, pool=None):

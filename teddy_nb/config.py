@@ -443,8 +443,8 @@ PHOTO_SYNTHESIS = SynthesisConfig(
     n_teachers=3,
     schedule="cycle",
     init="noise",
+    weight_decay=0.0,
     first_bn_multiplier=10.0,
-    precision="bf16",
     compile=False,
     augment=PHOTO_AUGMENT,
 )

@@ -137,6 +137,16 @@ def test_named_files_exist(site, config):
     assert [f for f in named if not (site / f).is_file()] == []
 
 
+def test_chapters_can_be_run_elsewhere(pages):
+    "At the address of the repository that settings.ini names, by the notebook's own name"
+    settings = get_config()
+    repo = f"{settings.user}/{settings.repo}"
+    for page in (p for p in pages if re.match(r"\d\d_", p)):
+        head = prose(pages[page][:3])
+        assert f"https://colab.research.google.com/github/{repo}/blob/{settings.branch}/nbs/{page}" in head
+        assert f"https://mybinder.org/v2/gh/{repo}/{settings.branch}?labpath=nbs/{page}" in head
+
+
 def test_links_lead_somewhere(site, pages, front):
     "To a page that exists, and to a place on it that exists"
     made = {(Path(p).parent / f.get("output-file", Path(p).stem + ".html")).as_posix(): p for p, f in front.items()}

@@ -6,8 +6,8 @@
 __all__ = ['WIDTH_ATTRS', 'TEACHER_CHECKS', 'MAX_SIZE', 'MANIFEST_CHECKS', 'BATCH_NORM_LAYERS', 'Teacher', 'teacher_file',
            'channel_config', 'layer_kind', 'apply_channel_config', 'make_teacher', 'Pool', 'is_number', 'is_none_or',
            'is_list', 'is_match', 'check_json_object', 'write_teacher', 'read_teacher', 'write_manifest',
-           'read_manifest', 'save_pool', 'read_times', 'load_pool', 'PoolFolder', 'open_pool', 'check_pool_folder',
-           'sanity_warnings', 'check_sanity']
+           'read_manifest', 'save_pool', 'read_times', 'zoo', 'load_pool', 'PoolFolder', 'open_pool',
+           'check_pool_folder', 'sanity_warnings', 'check_sanity']
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #3369d80c
 import copy
@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
+from importlib.resources import files
 from pathlib import Path
 from reprlib import repr as short_repr
 
@@ -457,14 +458,20 @@ def read_times(
         raise BadInput(f"{path} holds no times by file; remove it")
     return times
 
+# %% ../../nbs/toolkit/teachers/pool.ipynb #c612a0d3
+def zoo() -> dict[str, Path]:  # Name, such as `zoo/digits_prior`, to folder
+    "Return the pools that come with the package"
+    folders = Path(str(files("teddy_nb") / "zoo")).glob("*/manifest.json")
+    return {f"zoo/{path.parent.name}": path.parent for path in sorted(folders)}
+
 # %% ../../nbs/toolkit/teachers/pool.ipynb #ff3c71cd
 def load_pool(
-    folder: str | Path,  # Holds `manifest.json`
+    folder: str | Path,  # Holds `manifest.json`; or a name of `zoo`
     device="cpu",  # Where the teachers are to work
     **settings,  # It must have been made with
 ) -> Pool:
     "Read a pool; raises `BadInput` if it is absent, unfinished, altered, cut short, or made with other settings"
-    folder = Path(folder)
+    folder = zoo().get(str(folder), Path(folder))
     m = read_manifest(folder)
     if changed := [k for k, v in settings.items() if m["settings"].get(k) != v]:
         raise BadInput(f"{folder} holds a pool made with another {', '.join(changed)}; choose another folder")
