@@ -49,6 +49,7 @@ def shown(cell: dict, number: int) -> str:
         text = re.sub(r"\n- \w+: \w+", "", "".join(cell["source"]))  # Options of the page
         text = re.sub(r'<a class="[^"]*" href="([^"]+)">([^<]+)</a>', r"[\2](\1)", text)
         text = re.sub(r"</?div[^>]*>\n*", "", text)
+        text = re.sub(r'!\[([^]]*)\](\([^)]*\)){fig-alt="([^"]*)"}', r"![\3]\2\n\n*\1*", text)
         return re.sub(r"\]\((?!\w+:|#)", "](nbs/", text).strip()
     return "\n\n".join(output(cell, o.get("data", {}), number) for o in cell["outputs"])
 
