@@ -181,7 +181,7 @@ def read_images(
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #06797eb1
 def _members(folder, like):
     here = {d.name: _images_in(d) for d in folder.iterdir() if d.is_dir() and d.name[0] != "."}
-    key = "name" if any(c.name in here for c in like.classes) else "folder"
+    key = max(("folder", "name"), key=lambda k: sum(getattr(c, k) in here for c in like.classes))
     members = {name: here.pop(name, []) for name in (getattr(c, key) for c in like.classes)}
     if missing := [name for name, found in members.items() if not found]:
         raise BadInput(
