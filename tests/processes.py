@@ -6,6 +6,9 @@ import runpy
 import sys
 from pathlib import Path
 
+import pytest
+
+long = pytest.mark.skipif(not os.environ.get("TEDDY_RUN_ALL"), reason="takes long; set TEDDY_RUN_ALL=1 to run it")
 SCRIPTS = Path(__file__).parent / "scripts"
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["teddy_nb.pipeline", "teddy_nb.detection"])

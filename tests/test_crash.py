@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parent / "scripts" / "crash_soak.py"
-SECONDS = os.environ.get("TEDDY_SOAK", "2")  # For each job and kind of kill; 1000 are enough for all events
+SECONDS = os.environ.get("TEDDY_SOAK", "1")  # For each job and kind of kill; 1000 are enough for all events
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from processes import SCRIPTS, finish, start
+from processes import SCRIPTS, finish, long, start
 
 from teddy_nb import cli
 
@@ -51,6 +51,7 @@ def test_two_processes_end_with_the_bytes_of_one(alone, tmp_path):
     assert len(set(makers(tmp_path / "run", "students"))) == 2
 
 
+@long
 def test_processes_of_a_launcher_train_the_pool_together(tmp_path):
     launcher = "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"
     call(sys.executable, *launcher, SCRIPTS / SCRIPT, tmp_path / "run")

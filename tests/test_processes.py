@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from processes import SCRIPTS, finish, start
+from processes import SCRIPTS, finish, long, start
 
 from teddy_nb.runs.files import read_log
 from teddy_nb.teachers.pool import load_pool
@@ -123,6 +123,7 @@ def test_processes_measure_a_table_as_one_does(table, tmp_path):
     assert made_of_table(tmp_path) == made_of_table(table)
 
 
+@long
 def test_processes_of_a_launcher_measure_a_table_as_one_does(table, tmp_path):
     # Its processes would train other teachers, for they share every step
     shutil.copytree(table / "runs/teachers", tmp_path / "runs/teachers")

@@ -1,6 +1,6 @@
 """Run All in a plain Jupyter kernel, which knows no nbdev flags, on a stranger's folder of three classes
 
-TEDDY_RUN_ALL=1 runs every chapter that takes a folder; otherwise it is the one whose cells depend on the images most.
+TEDDY_RUN_ALL=1 runs every chapter that takes a folder; otherwise it is one.
 """
 
 import os
@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 CHAPTERS = sorted(Path(__file__).parent.parent.glob("nbs/0[1-5]_*.ipynb"))
-BRIEF = ("03_bn_matching",)
+BRIEF = ("01_pool_prior",)
 SETTING = re.compile(r'^DATASET = "digits"$', re.MULTILINE)
 
 
