@@ -54,9 +54,10 @@ local function keep_deviation(inlines)
   return inlines
 end
 
--- A documented name in a signature's comment is plain text there
+-- A documented name in a signature's comment is plain text there, and a type has its bare name
 local function plain_code(block)
-  block.text = block.text:gsub("%[`([^`]+)`%]%([^)]*%)", "%1")
+  block.text = block.text:gsub("%[`([^`]+)`%]%([^)]*%)", "%1"):gsub("__main__%.", "")
+  if block.text:match("^%s*def ") then block.text = block.text:gsub("teddy_nb%.[%l_%.]+%.(%u)", "%1") end
   return block
 end
 

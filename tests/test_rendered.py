@@ -53,6 +53,7 @@ def weight(response) -> int:
 @pytest.mark.parametrize("name", PAGES)
 def test_no_markup_is_left_in_the_text(page, address, name):
     page.goto(address + name)
+    assert "__main__." not in page.locator("main").first.text_content()
     page.evaluate("document.querySelectorAll('main :is(pre, code, math, svg, script)').forEach(e => e.remove())")
     assert re.findall(r":::.*|\]\(.*|\{#.*", page.locator("main").first.text_content()) == []
 
