@@ -1,25 +1,16 @@
 "A detection run: shared by processes, refused in one sentence, and judged by a script that knows nothing of this package"
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from processes import SCRIPTS, finish, long, start
+from processes import SCRIPTS, call, finish, launch, long, start
 
 from teddy_nb import cli
 
 SCRIPT = "shared_detection.py"
-ENV = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TQDM_DISABLE": "1"}
-
-
-def call(*command):
-    done = subprocess.run(list(map(str, command)), env=ENV, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -53,8 +44,7 @@ def test_two_processes_end_with_the_bytes_of_one(alone, tmp_path):
 
 @long
 def test_processes_of_a_launcher_train_the_pool_together(tmp_path):
-    launcher = "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"
-    call(sys.executable, *launcher, SCRIPTS / SCRIPT, tmp_path / "run")
+    launch(SCRIPTS / SCRIPT, tmp_path / "run")
     assert {r["method"] for r in json.loads((tmp_path / "run/results.json").read_text())} >= {"Teddy", "random real"}
     assert not list((tmp_path / "run").rglob("checkpoint*"))
 

@@ -11,25 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from processes import SCRIPTS, finish, long, start
+from processes import ENV, SCRIPTS, call, finish, launch, long, start
 
 from teddy_nb.runs.files import read_log
 from teddy_nb.teachers.pool import load_pool
 
-ENV = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TQDM_DISABLE": "1"}
 DISTILL, REPRODUCE, TRAIN = "shared_distill.py", "shared_reproduce.py", "shared_training.py"
-
-
-def call(*command: str) -> str:
-    "Run a command and return what it printed"
-    done = subprocess.run(list(map(str, command)), env=ENV, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
-
-
-def launch(*command: str) -> str:
-    "Run a command in two processes of a launcher"
-    return call(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *command)
 
 
 def contents(out: Path) -> dict[str, bytes]:

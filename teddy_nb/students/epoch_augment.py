@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from torch import Tensor
 from torchvision.transforms.v2 import CutMix
 
-from ..config import EvalConfig
+from ..config import AUGMENTATIONS, EvalConfig
 from ..core import BadInput, generator, seeded
 from ..data.augment import AffineConfig, apply_dsa, sample_dsa
 from ..data.images import ImageSet
@@ -31,8 +31,9 @@ class EpochAugConfig:
     seed: int  # Of all that is drawn
 
     def __post_init__(self):
-        if self.kind not in ("affine", "cutmix", "dsa", "dsa_cutmix"):
-            raise BadInput(f"unknown augmentation {self.kind!r}; choose affine, cutmix, dsa or dsa_cutmix")
+        if self.kind not in AUGMENTATIONS:
+            *others, last = AUGMENTATIONS
+            raise BadInput(f"unknown augmentation {self.kind!r}; choose {', '.join(others)} or {last}")
 
     @staticmethod
     def from_eval(cfg: EvalConfig, seed: int) -> "EpochAugConfig":

@@ -111,6 +111,12 @@ def wrap_html(
 class Viewer(W.VBox):
     "Show a box of live widgets in Jupyter, `html()` on a page, `repr` in a terminal"
 
+    def __init__(
+        self,
+        children: Sequence[W.Widget] = (),  # From top to bottom
+    ):
+        super().__init__(children)
+
     def _repr_mimebundle_(self, **kwargs):
         jupyter = hasattr(get_ipython(), "kernel")
         live = super()._repr_mimebundle_(**kwargs) if jupyter else {"text/plain": repr(self)}
