@@ -74,6 +74,7 @@ def test_a_notebook_starts_processes(alone, tmp_path):
     assert differences(tmp_path / "run", contents(alone / "run")) == []
 
 
+@long
 def test_jobs_share_a_run(alone, tmp_path):
     submit = Path(sys.executable).with_name("teddy_submit")
     command = f"{sys.executable} {SCRIPTS / DISTILL} {tmp_path / 'run'} {alone / 'pool'}"
@@ -151,6 +152,7 @@ def test_two_processes_take_the_steps_of_one_with_twice_the_batch(tmp_path):
             torch.testing.assert_close(value, b.model.state_dict()[name], rtol=1e-3, atol=1e-4)
 
 
+@long
 def test_the_pool_command_runs_in_two_processes(tmp_path):
     command = Path(sys.executable).with_name("teddy_pool")
     launch(command, "--dataset", "digits", "--model", "convnet-2-8-batch", "--out", tmp_path / "pool")

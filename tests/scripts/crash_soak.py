@@ -26,6 +26,7 @@ from teddy_nb.results import select_experiments  # noqa: F401
 from teddy_nb.runs.experiments import DataConfig, Experiment, reproduce
 
 TIMES = ("log.jsonl", "times.json", "results.json", "README.md", "recipe.json")
+KINDS = ("clean", "torn")
 SECONDS = re.compile(rb'"(seconds|set|students|digest)": [^{\n]*')  # And digests of what holds them
 
 
@@ -77,9 +78,15 @@ JOBS = {
 class Watcher:
     "An audit hook that counts events below a folder, and copies the folder before some of them"
 
-    def __init__(self, folder, copies=None, wanted=(), torn=False):
-        self.folder, self.copies, self.wanted, self.torn, self.seen, self.opened = folder, copies, wanted, torn, 0, None
-        self.busy = False
+    def __init__(self, folder, copies=None, wanted=()):
+        self.folder, self.copies, self.wanted, self.seen, self.opened, self.busy = (
+            folder,
+            copies,
+            wanted,
+            0,
+            None,
+            False,
+        )
 
     def __call__(self, event, args):
         writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
@@ -90,15 +97,16 @@ class Watcher:
         self.seen += 1
         if self.seen in self.wanted:
             self.busy = True
-            self.copy(self.copies / str(self.seen))
+            for kind in KINDS:
+                self.copy(self.copies / kind / str(self.seen), kind == "torn")
             self.busy = False
         self.opened = Path(args[0]) if writes else None
 
-    def copy(self, to):
+    def copy(self, to, torn):
         to.mkdir(parents=True)
         if self.folder.exists():
             shutil.copytree(self.folder, to, dirs_exist_ok=True)
-        if self.torn and self.opened and self.opened.exists():
+        if torn and self.opened and self.opened.exists():
             cut = to / self.opened.relative_to(self.folder)
             os.truncate(cut, cut.stat().st_size // 2)
 
@@ -133,38 +141,45 @@ def contents(folder):
     return {f: SECONDS.sub(b"", c) if f.endswith(".json") else c for f, c in kept.items()}, left
 
 
-def soak(job, torn, seconds, home):
-    "Take up the job after each event that there is time for"
-    whole, copies = home / "whole", home / "copies"
+def copy_states(job, home, n):
+    "Run a job and keep its folder as it was before `n` events; return the files at its end, the number of events and the chosen ones"
+    whole = home / "whole"
     status, events, said = run(job, whole)
     assert status == 0, said
     expected, _ = contents(whole)
     shutil.rmtree(whole)
-    order = random.Random(f"{job} {torn}").sample(range(1, events + 1), min(events, 10 * int(seconds)))
-    run(job, whole, copies, set(order), torn)
+    order = random.Random(job).sample(range(1, events + 1), min(events, n))
+    run(job, whole, home, set(order))
+    return expected, events, order
+
+
+def soak(job, kind, seconds, home, expected, order):
+    "Take up the job after each event that there is time for; return the number of trials, and what went wrong"
     started, failures, trials = time.monotonic(), [], 0
     for at in order:
         if time.monotonic() - started > seconds:
             break
-        if not (copies / str(at)).exists():  # One event more or less
+        if not (home / kind / str(at)).exists():  # One event more or less
             continue
-        shutil.rmtree(whole)
-        (copies / str(at)).rename(whole)
-        status, _, said = run(job, whole)
-        found, left = contents(whole)
+        shutil.rmtree(home / "whole")
+        (home / kind / str(at)).rename(home / "whole")
+        status, _, said = run(job, home / "whole")
+        found, left = contents(home / "whole")
         differs = sorted(f for f in expected.keys() | found.keys() if expected.get(f) != found.get(f))
         trials += 1
         if status or differs or left:
             failures.append({"at": at, "said": said, "differs": differs[:3], "left": left[:3]})
-    return {"job": job, "torn": torn, "events": events, "trials": trials, "failures": failures}
+    return {"trials": trials, "failures": failures}
 
 
 def main():
     seconds, home, jobs = float(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:] or list(JOBS)
     for job in jobs:
-        for torn in (False, True):
-            print(json.dumps(soak(job, torn, seconds, home / f"{job}-{torn}")), flush=True)
-            shutil.rmtree(home / f"{job}-{torn}")
+        expected, events, order = copy_states(job, home / job, 10 * int(seconds))
+        for kind in KINDS:
+            report = soak(job, kind, seconds, home / job, expected, order)
+            print(json.dumps({"job": job, "kind": kind, "events": events} | report), flush=True)
+        shutil.rmtree(home / job)
 
 
 if __name__ == "__main__":
