@@ -10,7 +10,7 @@ torchvision_s  torchvision.io decodes, transforms.v2 crops the tensor
 torchcodec_s   torchcodec decodes, transforms.v2 crops the tensor (left out where it is not installed)
 jpeg_cache_s   Pillow on JPEGs that were shrunk once to a shorter side of 256 pixels
 memmap_s       pixels decoded and shrunk once to a shorter side of 256, mapped into memory; transforms.v2 crops the picture
-Decoding alone stands beside them as *_decode_s. `workers` is what it costs to start a DataLoader's workers, which the package does once an epoch.
+Decoding alone stands beside them as *_decode_s. `workers` is what it costs to start a DataLoader's workers, which the package does once a training.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from torchvision.transforms.v2.functional import resize
 from teddy_nb.config import CROP
 from teddy_nb.core import seeded
 from teddy_nb.data.images import ImageFiles, open_image
-from teddy_nb.teachers.training import FileTransform
+from teddy_nb.teachers.training import FileViews
 
 try:
     import torchcodec
@@ -44,7 +44,6 @@ except (ImportError, RuntimeError):
     torchcodec = None
 
 SIZE, SHORT = 224, 256
-CROPPED = FileTransform(CROP, SIZE, 0, 0)
 TENSOR_CROP = v2.Compose(
     [v2.RandomResizedCrop(SIZE, CROP.scale, CROP.ratio, antialias=True), v2.RandomHorizontalFlip()]
 )
@@ -80,14 +79,14 @@ def ways(full: list[Path], small: list[Path], maps: list[np.memmap]) -> dict[str
     "Each takes an image's number"
     read = lambda path: torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
     old = lambda i: torchvision.io.decode_jpeg(read(full[i]), mode=torchvision.io.ImageReadMode.RGB)
-    files, shrunk = ImageFiles(full, SIZE, 3, CROPPED), ImageFiles(small, SIZE, 3, CROPPED)
+    files, shrunk = (FileViews(ImageFiles(paths, SIZE), CROP, 0) for paths in (full, small))
     made = {
-        "pillow_s": files.__getitem__,
+        "pillow_s": lambda i: files[i, 0],
         "pillow_decode_s": lambda i: open_image(full[i]).load(),
         "torchvision_s": lambda i: TENSOR_CROP(old(i)),
         "torchvision_decode_s": old,
-        "jpeg_cache_s": shrunk.__getitem__,
-        "memmap_s": lambda i: v2.functional.pil_to_tensor(CROPPED(Image.fromarray(maps[i]), i)),
+        "jpeg_cache_s": lambda i: shrunk[i, 0],
+        "memmap_s": lambda i: v2.functional.pil_to_tensor(files.view(Image.fromarray(maps[i]), i, 0)),
         "memmap_decode_s": lambda i: torch.from_numpy(np.array(maps[i])),
     }
     if torchcodec:
