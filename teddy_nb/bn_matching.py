@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from .config import SynthesisConfig
 from .core import BadInput, can_compile, generator
 from .data.images import ImageSet
-from .data.init import init_images, init_indices
+from .data.init import init_indices, init_tiled, split_tiles, tile_indices
 from .matching.cost import CostEstimate, estimate_cost
 from .matching.extractors import Extractors
 from .matching.feature_stats import HookedTeacher, HookedTeachers, capture_bn_stats, running_stats, stats_key
@@ -86,10 +86,10 @@ class Synthesizer:
         self.labels, bounds = torch.arange(data.n_classes, device=data.device), range(0, data.n_classes, cfg.batch_size)
         self.class_batches = [slice(a, min(a + cfg.batch_size, data.n_classes)) for a in bounds]
         self.class_shares = [(c.stop - c.start) / data.n_classes for c in self.class_batches]
-        self.augment = make_augment(data, cfg, seed, indices)
+        self.augment = make_augment(data, cfg, seed, tile_indices(indices, cfg.factor))
         arch = group_teachers[0][0].teacher.arch
         self.extractors = extractors or (Extractors(arch, data, cfg, seed, matching) if cfg.n_extractors else None)
-        self.x = torch.stack([init_images(data, cfg.init, seed, i) for i in indices]).requires_grad_()
+        self.x = torch.stack([init_tiled(data, cfg.init, seed, i, cfg.factor) for i in indices]).requires_grad_()
         self.optimizer = pixel_optimizer(self.x, cfg)
         self.teacher_part = cfg.teacher_part
         self.bn_weight = torch.ones(self.n_groups, device=data.device)
@@ -172,6 +172,19 @@ def add_class_means(
     total = losses.total + means.total[:, None]
     return losses._replace(total=total, class_means=means.class_means[:, None].expand_as(total))
 
+# %% ../nbs/03_bn_matching.ipynb #57dba7c7
+@patch
+def tiles(
+    self: Synthesizer,
+    classes: slice,  # Of a batch
+) -> Tensor:  # `[indices * factor**2, classes, C, H, W]`
+    "Return the images that are matched: those of `x`, or the small ones that they hold, enlarged"
+    x, factor = self.x[:, classes], self.cfg.factor
+    if factor == 1:
+        return x
+    parts = split_tiles(x.flatten(0, 1), factor).unflatten(0, (*x.shape[:2], -1))
+    return parts.transpose(1, 2).flatten(0, 1)
+
 # %% ../nbs/03_bn_matching.ipynb #725b569d
 @patch
 def lr_at(self: Synthesizer, n: int) -> float:
@@ -193,7 +206,7 @@ def step(
     self.optimizer.zero_grad()
     losses = []
     for b, classes in enumerate(self.class_batches):
-        x_aug = self.augment(self.x[:, classes], params, classes)
+        x_aug = self.augment(self.tiles(classes), params, classes)
         x_real = self.real_images(idx_real, params, classes)
         batch_losses, grad = self.match(n, b, x_aug.detach(), x_real, params)
         x_aug.backward(grad)
@@ -265,7 +278,7 @@ def auto_bn_weight(
     for n, (params, idx_real) in enumerate(synth.draw(range(CALIBRATION_STEPS))):
         losses = []
         for b, classes in enumerate(synth.class_batches):
-            x_aug = synth.augment(synth.x[:, classes], params, classes).detach()
+            x_aug = synth.augment(synth.tiles(classes), params, classes).detach()
             x_real = synth.real_images(idx_real, params, classes)
             losses.append(synth.match(n, b, x_aug, x_real, params)[0])
         bn = bn + Losses.average(losses, synth.class_shares).bn.mean(1)
@@ -280,12 +293,12 @@ def to_shards(
     "Yield the shard of each index"
     summary = torch.stack(losses[:4], -1)
     for j, i in enumerate(self.indices):
-        g = j // self.cfg.group_size
+        g, held = j // self.cfg.group_size, tile_indices(range(i, i + 1), self.cfg.factor)
         tensors = {
             "images": self.x.detach()[j],  # Normalized `[classes, C, H, W]`
             "losses": summary[:, g].mean(1),  # `[steps, 4]`, columns as in `LOSS_NAMES`
             "layers": losses.layers[:, g],  # `[steps, columns, layers]`
-            "real": init_indices(self.data, self.cfg.init, self.seed, i),
+            "real": torch.cat([init_indices(self.data, self.cfg.init, self.seed, k) for k in held], 1),
             "bn_weight": self.bn_weight[g],
         }
         teachers = self.group_teachers[g]
@@ -376,6 +389,7 @@ def check_synthesis_inputs(
     pool.check_matches(data)
     if cfg.batch_real or cfg.init != "noise":
         data.check_classes()
+    cfg.check_factor(data.size)
     pool.to(data.device)
 
 # %% ../nbs/03_bn_matching.ipynb #207321c2
@@ -475,4 +489,5 @@ def to_distilled_set(pixels, pool, data, cfg, seed):
     provenance |= {k: getattr(cfg, k) for k in fields}
     labels = torch.arange(n_classes, device=data.device).repeat_interleave(ipc)
     about = data.classes, data.mean, data.std, provenance
-    return DistilledSet(f"{data.name} at {ipc} per class", pixels.flatten(0, 1).to(data.device), labels, *about)
+    images = pixels.flatten(0, 1).to(data.device)
+    return DistilledSet(f"{data.name} at {ipc} per class", images, labels, *about, factor=cfg.factor)

@@ -99,7 +99,7 @@ SYNTHESIS_VALUES = {
     "class_mean_weight": Number(0), "augment": ("dsa", "dsa_classwise", AffineConfig),
     "batch_real": Number(0, whole=True), "ce_weight": Number(0), "class_mean_distance": ("l2", "squared"),
     "optimizer": ("adam", "sgd"), "momentum": SHARE, "n_extractors": Number(0, whole=True),
-    "stored_augmentations": Number(0, whole=True),
+    "stored_augmentations": Number(0, whole=True), "factor": COUNT,
     "precision": ("fp32", "bf16"), "compile": ("auto", True, False), "groups_per_batch": COUNT,
     "micro_batch": ("auto", Number(0, whole=True)),
 }  # fmt: skip
@@ -136,6 +136,7 @@ class SynthesisConfig:
     momentum: float = 0.5  # Of SGD
     n_extractors: int = 0  # Random networks that give the class means, one a step; 0: the teachers give them
     stored_augmentations: int = 0  # For which the extractors' class means are stored; 0: real images at each step
+    factor: int = 1  # An image holds `factor` by `factor` small ones, which are matched and taught at full size
 
     def __post_init__(self):
         check_fields(self, **SYNTHESIS_VALUES)
@@ -151,6 +152,16 @@ def check_extractors(self: SynthesisConfig):
         raise BadInput(
             "stored_augmentations stores the extractors' class means; set n_extractors, and augment to dsa_classwise"
         )
+
+
+@patch
+def check_factor(
+    self: SynthesisConfig,
+    size: int,  # Height and width of the images, pixels
+):
+    "Raise `BadInput` for small images that do not fill a large one"
+    if size % self.factor:
+        raise BadInput(f"factor {self.factor} does not divide {size} pixels; choose one that does, such as 1")
 
 # %% ../nbs/toolkit/config.ipynb #ae705706
 @patch(as_prop=True)

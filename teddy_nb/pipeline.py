@@ -80,10 +80,12 @@ def check_run(
             raise BadInput(
                 f"the class folder {c.folder} would stand where a file of the distilled set stands; rename it"
             )
-    random_index_per_class(data.train, ipc - 1, recipe.seed)
+    factor = recipe.synthesis.factor
+    recipe.synthesis.check_factor(data.train.size)
+    random_index_per_class(data.train, ipc * factor**2 - 1, recipe.seed)
     for cfg in (recipe.eval_hard, recipe.eval_soft):
         new_student(cfg.student, data.train, 0)
-        check_labels(cfg, ipc * data.train.n_classes, data.train.n_classes, labels)
+        check_labels(cfg, ipc * factor**2 * data.train.n_classes, data.train.n_classes, labels)
     if pool is None:
         check_pool_recipe(recipe, data)
     else:
@@ -262,7 +264,9 @@ def evaluate_methods(
 
     product = methods[-1]
     if recipe.eval_soft.is_soft:  # All processes label what belongs to the run as the images do
-        make_labels(product.sets[0], product.labels_from, data, recipe.eval_soft, product.folder / "labels", run.log)
+        make_labels(
+            product.sets[0].decoded, product.labels_from, data, recipe.eval_soft, product.folder / "labels", run.log
+        )
     whole = lambda path: path.exists() and len(read_results(path, run.digest)) == len(rows)
     if not whole(path):
         for m, cfg in rows:
@@ -329,7 +333,8 @@ def plan_work(
     compare: bool,  # Whether its baselines are made and all is scored
 ) -> dict[str, float]:  # Passes of one image and back, by stage
     "Estimate the work of each stage"
-    cfg, images, made = recipe.synthesis, ipc * data.train.n_classes, recipe.pool
+    cfg, made = recipe.synthesis, recipe.pool
+    images = ipc * cfg.factor**2 * data.train.n_classes
     epochs = made.training.epochs * getattr(made, "trajectories", 1)
     epochs += made.size * made.finetune.epochs / 2 if isinstance(made, PostPoolConfig) else 0
     one = cfg.iterations * images

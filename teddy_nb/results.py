@@ -230,6 +230,8 @@ def table3_search() -> list[Experiment]:
             "teddy_search": (teddy, SEARCH_RECIPE),
             "teddy_search_stored": (replace(teddy, **STORED_MEANS), SEARCH_RECIPE),
         }
+        if ipc == 10:
+            rows["teddy_search_factor2"] = replace(teddy, factor=2, **STORED_MEANS), SEARCH_RECIPE
         for row, (cfg, recipe) in rows.items():
             method = row.partition("_")[0]
             args = f"table3_search/cifar10/{ipc}/{row}", method, ipc, cfg, eval_cfg, CIFAR10, recipe

@@ -276,7 +276,7 @@ def label_cost(
     devices: int,
 ) -> StageCost:
     "Estimate the labels of all epochs by the whole pool, an epoch to a device"
-    cfg, images = recipe.eval_soft, ipc * data.n_classes
+    cfg, images = recipe.eval_soft, ipc * recipe.synthesis.factor**2 * data.n_classes
     epochs = int(cfg.training.epochs)
     seconds, memory = measure_per_image(
         forward_step(new_model(recipe.model, data, 0), data), min(images, LABEL_BATCH), data.device
@@ -295,11 +295,12 @@ def student_cost(
 ) -> StageCost:
     "Estimate the students of the comparison, one to a device"
     seconds = memory = 0.0
+    images = ipc * recipe.synthesis.factor**2 * data.n_classes
     for cfg in (recipe.eval_hard, recipe.eval_soft):
-        student, batch = new_model(cfg.student, data, 0), min(cfg.training.batch_size, ipc * data.n_classes)
+        student, batch = new_model(cfg.student, data, 0), min(cfg.training.batch_size, images)
         each, most = measure_per_image(training_step(student, data, cfg.training), batch, data.device)
         rounds = math.ceil(methods * cfg.n_students / devices)
-        seconds += rounds * cfg.training.epochs * ipc * data.n_classes * each
+        seconds += rounds * cfg.training.epochs * images * each
         memory = max(memory, most)
     return StageCost("students", seconds, memory, 0.0)
 

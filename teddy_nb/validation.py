@@ -308,8 +308,8 @@ def validate(
             for path in missing:
                 s = sets[seed := seeds[path]]
                 if s not in made:
-                    made[s] = make_labels(s, pool, data, cfg, places[s], log)
-                student = train_student(s, made[s], data.test, cfg, seed)
+                    made[s] = make_labels(s.decoded, pool, data, cfg, places[s], log)
+                student = train_student(s.decoded, made[s], data.test, cfg, seed)
                 write_json(path, seal({"key": keys[s], **student._asdict()}))
         found = [read(path) for path in seeds]
     return None if None in found else to_result(found, sets, pool, data, cfg, method, seconds)
@@ -327,10 +327,10 @@ def to_result(
     "Join the scores of all students to a row"
     percent = lambda values: [round(100 * v, 2) for v in values]
     ends, best = percent(s.curve[-1] for s in scores), percent(max(s.curve) for s in scores)
-    images, n_classes = len(sets[0]), sets[0].n_classes
-    size = round(mean(s.n_bytes for s in dict.fromkeys(sets))) + label_bytes(images, n_classes, pool, cfg)
+    labels = label_bytes(len(sets[0].decoded), sets[0].n_classes, pool, cfg)
+    size = round(mean(s.n_bytes for s in dict.fromkeys(sets))) + labels
     protocol = describe_protocol(sets, pool, data.test, cfg)
-    row = ends, best, percent(s.f1 for s in scores), images, size, round(seconds, 1), protocol
+    row = ends, best, percent(s.f1 for s in scores), len(sets[0]), size, round(seconds, 1), protocol
     return Result(method, cfg.labels, *row)
 
 # %% ../nbs/04_validation.ipynb #6f4aa2f1
@@ -344,7 +344,7 @@ def describe_protocol(
     protocol = {"test": test.name, "test_images": len(test), "students": len(sets), "set": sets[0].provenance}
     if cfg.is_soft:
         stages = [t.stage for t in pool.teachers]
-        words = describe_labels(len(sets[0]), sets[0].n_classes, pool, cfg)
+        words = describe_labels(len(sets[0].decoded), sets[0].n_classes, pool, cfg)
         protocol |= {"pool": pool.kind, "stages": stages, "soft_labels": words}
     return json.loads(json.dumps({**protocol, **asdict(cfg)}))
 

@@ -22,6 +22,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 
 from ..core import BadInput
 from ..data.images import ClassInfo, ImageSet
+from ..data.init import split_tiles
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #56b00d09
 from teddy_nb.runs.files import (
@@ -42,6 +43,7 @@ class DistilledSet(ImageSet):
     "A small set of images and where it comes from"
 
     provenance: dict = field(default_factory=dict)  # JSON values, for the card
+    factor: int = 1  # An image holds `factor` by `factor` small ones, which students see at full size
 
     @property
     def ipc(self) -> int:  # Images per class
@@ -54,6 +56,13 @@ class DistilledSet(ImageSet):
     @cached_property
     def n_bytes(self) -> int:  # Of the images as PNG files
         return sum(map(len, self.pngs))
+
+    @cached_property
+    def decoded(self) -> "DistilledSet":  # What students see: the set itself, or its small images at full size
+        if self.factor == 1:
+            return self
+        images = split_tiles(self.images.float(), self.factor).round().to(torch.uint8)
+        return replace(self, images=images, labels=self.labels.repeat_interleave(self.factor**2), factor=1)
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #8a029e71
 def encode_png(
@@ -83,7 +92,7 @@ def from_pixels(
 @patch
 def digest(self: DistilledSet) -> str:  # Hex
     "Compute a digest of all that a student sees of the set"
-    about = json.dumps([self.classes, self.mean, self.std])
+    about = json.dumps([self.classes, self.mean, self.std, *[self.factor] * (self.factor > 1)])
     return hashlib.sha256((about + tensor_digest(self.images, self.labels)).encode()).hexdigest()
 
 
@@ -108,7 +117,7 @@ def write(
         for png, y in zip(self.pngs, self.labels.tolist(), strict=True):
             write_file(partial / safe_name(self.classes[y].folder) / f"{counts[y]:05d}.png", png)
             counts[y] += 1
-        about = {k: getattr(self, k) for k in ("name", "mean", "std", "provenance")}
+        about = {k: getattr(self, k) for k in ("name", "mean", "std", "factor", "provenance")}
         write_json(partial / "classes.json", [c._asdict() for c in self.classes])
         write_json(
             partial / "set.json", seal({"size": self.size, "images": len(self), "sha256": self.digest(), **about})
@@ -143,6 +152,10 @@ def dataset_card(
     }
     head = ["---", "license: other", "task_categories: [image-classification]", "tags: [dataset-distillation]", "---"]
     size = f"{len(self)} images, {self.ipc} per class, {self.size}x{self.size} pixels."
+    if self.factor > 1:
+        size += (
+            f" Each holds {self.factor} by {self.factor} small ones, which `teddy_nb.load` and `teddy_export` enlarge."
+        )
     usage = 'Open it with `torchvision.datasets.ImageFolder("distilled")`, or with `teddy_nb.load("distilled")`.'
     made = [f"- {k}: {v}" for k, v in lines.items()]
     return "\n".join([*head, "", f"# {self.name}", "", size, usage, "", "## Made from", "", *made, ""])
@@ -220,7 +233,8 @@ def read_set(
         like = ImageSet(
             about["name"], blank, torch.empty(0, dtype=torch.int64), classes, tuple(about["mean"]), tuple(about["std"])
         )
-        found = replace(read_images(folder, like), name=about["name"], provenance=about["provenance"])
+        own = {"name": about["name"], "provenance": about["provenance"], "factor": about.get("factor", 1)}
+        found = replace(read_images(folder, like), **own)
     except (TypeError, RuntimeError) as e:
         raise BadInput(f"{folder / 'set.json'} was altered ({e}); copy the folder again") from e
     if len(found) != about["images"]:

@@ -464,7 +464,7 @@ def load_distilled(
     labels: str | Path | None = None,  # Of the labels; `labels` beside `folder`, if there are any, when None
 ) -> LabelledSet:  # Items: normalized image `[C, H, W]`; probabilities `[classes]`, or the class
     "Open a distilled set with its soft labels; raises `BadInput` if they are not whole or belong to other images"
-    data = read_set(folder)
+    data = read_set(folder).decoded
     where = Path(labels) if labels else Path(folder).resolve().parent / "labels"
     if labels is None and not where.exists():
         return LabelledSet(data, None)
