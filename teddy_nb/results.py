@@ -54,7 +54,10 @@ METHOD_NAMES = {
 }
 VARIANTS = {"real": ", real init", "noise": ", noise init", "classwise": ", class-wise", "": ""}
 VARIANTS |= {"search": ", search's recipe", "search_stored": ", search's recipe, stored class means"}
-VARIANTS |= {"cifar": ", real init, CIFAR's settings"}
+VARIANTS |= {
+    "search_factor2": ", search's recipe, stored class means, factor 2",
+    "cifar": ", real init, CIFAR's settings",
+}
 
 # %% ../nbs/08_results.ipynb #640b207e
 def row_label(
@@ -235,7 +238,8 @@ def table3_search() -> list[Experiment]:
         for row, (cfg, recipe) in rows.items():
             method = row.partition("_")[0]
             args = f"table3_search/cifar10/{ipc}/{row}", method, ipc, cfg, eval_cfg, CIFAR10, recipe
-            experiments.append(Experiment(*args, paper=TABLE3[f"{method}_real"][column]))
+            paper = None if "factor" in row else TABLE3[f"{method}_real"][column]
+            experiments.append(Experiment(*args, paper=paper))
     return experiments
 
 # %% ../nbs/08_results.ipynb #358f536e
