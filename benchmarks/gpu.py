@@ -74,7 +74,7 @@ def simulated_steps() -> list[Step]:
         Step("stalls", check("stalls"), result=True),
         Step("graphs convnet-2-8-batch", check("graphs", "convnet-2-8-batch"), result=True),
         Step("walk", [PY, "tests/simgpu/walk.py", "--state", "runs/simgpu/walk.json", "--seconds", "400"], True),
-        Step("digits at 2", under("tests/simgpu/digits.py", "runs/simgpu/digits-2", "2"), True),
+        Step("digits at 2", under("tests/scripts/brief_distill.py", "runs/simgpu/digits-2", "2"), True),
     ]
 
 

@@ -1,11 +1,13 @@
-"A distilled set, judged by a script that knows nothing of this package"
+"Whole runs in processes of their own: killed and continued, and judged by a script that knows nothing of this package"
 
+import time
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from processes import finish, long, start
 from sklearn.datasets import load_digits
 from torch import nn
 from torchvision.datasets import ImageFolder
@@ -15,6 +17,33 @@ from teddy_nb.bn_matching import synthesize
 from teddy_nb.config import get_recipe
 from teddy_nb.data.datasets import load_data
 from teddy_nb.teachers.pool import load_pool
+
+SCRIPT = "brief_distill.py"
+SECONDS = ("log.jsonl", "results.json", "times.json")
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    "Every file of a run but those that tell times, and the locks of killed processes"
+    files = (p for p in out.rglob("*") if p.is_file() and p.name not in SECONDS and p.suffix != ".lock")
+    return {p.relative_to(out).as_posix(): p.read_bytes() for p in files}
+
+
+@long
+def test_a_killed_run_ends_with_the_same_bytes(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    finish(start(SCRIPT, whole))
+    for awaited in ("pool/manifest.json", "synth/00001.safetensors"):
+        process = start(SCRIPT, killed)
+        while not (killed / awaited).exists():
+            assert process.is_alive(), f"ended before {awaited}"
+            time.sleep(0.005)
+        process.kill()
+        process.join()
+    assert not (killed / "results.json").exists()
+    first = (killed / "synth/00000.safetensors").stat().st_mtime_ns
+    finish(start(SCRIPT, killed))
+    assert contents(killed) == contents(whole)
+    assert (killed / "synth/00000.safetensors").stat().st_mtime_ns == first
 
 
 @pytest.fixture

@@ -79,14 +79,8 @@ class Watcher:
     "An audit hook that counts events below a folder, and copies the folder before some of them"
 
     def __init__(self, folder, copies=None, wanted=()):
-        self.folder, self.copies, self.wanted, self.seen, self.opened, self.busy = (
-            folder,
-            copies,
-            wanted,
-            0,
-            None,
-            False,
-        )
+        self.folder, self.copies, self.wanted = folder, copies, wanted
+        self.seen, self.opened, self.busy = 0, None, False
 
     def __call__(self, event, args):
         writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)

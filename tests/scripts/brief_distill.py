@@ -1,4 +1,4 @@
-"Distill the digits with a recipe that takes seconds: digits.py RUN_FOLDER [IPC]"
+"Distill the digits with a recipe that takes seconds: brief_distill.py RUN_FOLDER [IPC]"
 
 import sys
 from dataclasses import replace
