@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from processes import long
 
 from teddy_nb.runs.distilled_set import encode_png
 from teddy_nb.runs.files import write_file, write_json
@@ -235,6 +236,7 @@ def wait_for(url: str, seconds: float):
             time.sleep(0.2)
 
 
+@long
 def test_live_in_jupyterlab(chromium, tmp_path):
     cells = [
         {

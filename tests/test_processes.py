@@ -69,6 +69,7 @@ def test_a_process_joins_late_and_another_is_killed(alone, tmp_path):
     assert differences(tmp_path / "run", contents(alone / "run")) == []
 
 
+@long
 def test_a_notebook_starts_processes(alone, tmp_path):
     call(sys.executable, SCRIPTS / DISTILL, tmp_path / "run", alone / "pool", "notebook")
     assert differences(tmp_path / "run", contents(alone / "run")) == []

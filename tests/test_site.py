@@ -1,5 +1,7 @@
 "The site as Quarto would get it: staged by nbdev, then checked without Quarto"
 
+import base64
+import io
 import itertools
 import json
 import re
@@ -13,6 +15,7 @@ from nbdev.config import get_config
 from nbdev.doclinks import nbglob
 from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
+from PIL import Image
 
 MB = 2**20
 
@@ -96,6 +99,11 @@ def all_ids(cells: list[dict]) -> set[str]:
     return {*own_ids(cells), *(slug(h) for h in re.findall(r"^#+ (.+)$", shown_text(cells), re.MULTILINE))}
 
 
+def classes(cell: dict) -> list[str]:
+    named = options(cell).get("classes", [])
+    return [named] if isinstance(named, str) else named
+
+
 def outputs(pages: dict):
     for page, cells in pages.items():
         for cell in cells:
@@ -177,13 +185,8 @@ def test_cell_options_are_yaml(pages):
 
 def test_classes_are_a_list(pages):
     "Quarto writes a string with a blank as it is, and the cell's fence then stands on the page"
-    classes = [
-        (page, options(c).get("classes", ""))
-        for page, cells in pages.items()
-        for c in cells
-        if c["cell_type"] == "code"
-    ]
-    assert [(page, name) for page, name in classes if isinstance(name, str) and " " in name] == []
+    named = [(page, name) for page, cells in pages.items() for c in cells for name in classes(c)]
+    assert [(page, name) for page, name in named if " " in name] == []
 
 
 def test_no_link_within_a_link(pages):
@@ -276,6 +279,16 @@ def test_figures_have_caption_and_alt_text(pages):
     spoken = re.compile(r"^#\| ?fig-alt:", re.MULTILINE)
     bare = [(page, src[:80]) for page, src in images(pages) if not (captioned.search(src) and spoken.search(src))]
     assert bare == []
+
+
+def test_pictures_have_a_transparent_ground(pages):
+    "In the dark theme a plot is turned and `paper` keeps its white sheet; everything else stands on the page itself"
+    white = []
+    for page, cell, output in outputs(pages):
+        if "image/png" in output.get("data", {}) and not {"plot", "paper"} & {*classes(cell)}:
+            picture = Image.open(io.BytesIO(base64.b64decode(output["data"]["image/png"]))).convert("RGBA")
+            white += [f"{page}: {text(cell)[:80]}"] if picture.getpixel((0, 0))[3] else []
+    assert white == []
 
 
 def test_no_widget_needs_a_kernel_or_a_network(pages):

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from ..widgets.figures import COLOURS
+from ..widgets.figures import COLOURS, LABEL_COLOUR
 
 # %% ../../nbs/toolkit/detecting/detection_figures.ipynb #c377ce29
 def draw_boxes(
@@ -43,7 +43,7 @@ def box_grid(
 ) -> Figure:
     "Draw images with their boxes in rows"
     cols = len(images) // len(rows)
-    fig = Figure(figsize=(1.35 * cols, 1.35 * len(rows) + 0.2 * any(rows)), layout="constrained")
+    fig = Figure(figsize=(1.35 * cols, 1.35 * len(rows) + 0.2 * any(rows)), layout="constrained", facecolor="none")
     axes = fig.subplots(len(rows), cols, squeeze=False)
     for k, (x, b) in enumerate(zip(images, boxes, strict=True)):
         ax = axes[k // cols, k % cols]
@@ -53,5 +53,5 @@ def box_grid(
         else:
             draw_boxes(ax, x, b.xyxy, b.labels, names)
         if k % cols == 0:
-            ax.set_title(rows[k // cols], loc="left", fontsize=8)
+            ax.set_title(rows[k // cols], loc="left", fontsize=8, color=LABEL_COLOUR)
     return fig

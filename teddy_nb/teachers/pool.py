@@ -270,6 +270,8 @@ def _repr_markdown_(self: Pool):
     }
     if all(t.target_accuracy is None for t in self.teachers):
         columns.pop("target (%)")
+    if not any(t.seconds for t in self.teachers):  # They came with the package
+        columns.pop("seconds")
     return md_table([list(columns), *([cell(t) for cell in columns.values()] for t in self.teachers)])
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #5eaffaca
