@@ -526,7 +526,7 @@ def teddy_export(
 # %% ../nbs/toolkit/cli.ipynb #d824af8f
 @call_parse
 def teddy_reproduce(
-    table: str,  # Which: table1, table2 or table3; table3_instance, table3_search, table3_stages, table3_evaluations; table1_small, table2_small; table2-detection; ablations
+    table: str,  # Which: table1, table2 or table3; table3_instance, table3_search, table3_search_batch, table3_stages, table3_evaluations; table1_small, table2_small; table2-detection; ablations
     cells: str = "",  # Its columns, such as cifar10/1,cifar10/10; all if not given
     rows: str = "",  # Its rows, such as random,teddy_real; all if not given
     students: int = 0,  # For each number, where the table's own takes too long; the table's if not given

@@ -219,9 +219,12 @@ SEARCH_CFG = SynthesisConfig(
 STORED_MEANS = {"n_extractors": 20, "stored_augmentations": 24}
 
 # %% ../nbs/08_results.ipynb #7222cc85
-def table3_search() -> list[Experiment]:
-    "Return Table 3 with the recipe of the search, students with InstanceNorm"
-    eval_cfg = replace(get_protocol("table3-instance"), n_students=3)
+def table3_search(
+    norm: str = "instance",  # or `batch`: the students' normalization
+) -> list[Experiment]:
+    "Return Table 3 with the recipe of the search"
+    eval_cfg = replace(get_protocol(f"table3-{norm}"), n_students=3)
+    table = ("table3_search" if norm == "instance" else f"table3_search_{norm}") + "/cifar10"
     converged = PriorPoolConfig(get_recipe("cifar10_prior").pool.training, (14,))
     sre2l_recipe = replace(get_recipe("cifar10_prior"), pool=converged)
     sre2l = SynthesisConfig(300, 0.05, 0.01, 1, weight_decay=0.0, augment=AffineConfig(flip=True), **BF16_COMPILED)
@@ -232,12 +235,11 @@ def table3_search() -> list[Experiment]:
             "sre2l_cifar": (replace(sre2l, group_size=ipc), sre2l_recipe),
             "teddy_search": (teddy, SEARCH_RECIPE),
             "teddy_search_stored": (replace(teddy, **STORED_MEANS), SEARCH_RECIPE),
+            "teddy_search_factor2": (replace(teddy, factor=2, **STORED_MEANS), SEARCH_RECIPE),
         }
-        if ipc == 10:
-            rows["teddy_search_factor2"] = replace(teddy, factor=2, **STORED_MEANS), SEARCH_RECIPE
         for row, (cfg, recipe) in rows.items():
             method = row.partition("_")[0]
-            args = f"table3_search/cifar10/{ipc}/{row}", method, ipc, cfg, eval_cfg, CIFAR10, recipe
+            args = f"{table}/{ipc}/{row}", method, ipc, cfg, eval_cfg, CIFAR10, recipe
             paper = None if "factor" in row else TABLE3[f"{method}_real"][column]
             experiments.append(Experiment(*args, paper=paper))
     return experiments
@@ -378,6 +380,7 @@ TABLES = {
     "table3": Table("Table 3 of the supplement, CIFAR-10 with class labels", table3),
     "table3_instance": Table("The sets of Table 3, students with InstanceNorm", partial(table3, "instance")),
     "table3_search": Table("Table 3 with the recipe of the search, students with InstanceNorm", table3_search),
+    "table3_search_batch": Table("The same, students with BatchNorm", partial(table3_search, "batch")),
     "table3_stages": Table("Which teachers give cross-entropy, in the recipe of the search", table3_stages, False),
     "table3_evaluations": Table("Three sets under four evaluations", table3_evaluations, False),
     "ablations": Table("One hyperparameter at a time, CIFAR-10 at ten images a class", ablation_experiments, False),
