@@ -261,6 +261,16 @@ def test_slim_keeps_what_a_page_can_use():
     assert slim["drop_repeated"](dark, light) == "p{color:#fff}a{color:#00f}"
 
 
+def test_slim_leaves_transparent_pictures(tmp_path):
+    slim_plot = runpy.run_path(Path(__file__).parent.parent / "tools/slim.py")["slim_plot"]
+    modes = {}
+    for name, ground in {"plot": (255, 255, 255, 255), "picture": (0, 0, 0, 0)}.items():
+        Image.new("RGBA", (8, 8), ground).save(tmp_path / f"{name}.png")
+        slim_plot(tmp_path / f"{name}.png")
+        modes[name] = Image.open(tmp_path / f"{name}.png").mode
+    assert modes == {"plot": "P", "picture": "RGBA"}
+
+
 def test_no_stored_error(pages):
     assert [page for page, _, output in outputs(pages) if output["output_type"] == "error"] == []
 

@@ -82,10 +82,11 @@ def slim_icons(css: Path, font: Path):
 
 
 def slim_plot(path: Path):
-    "Store a picture of few colours with a palette of 256, a quarter of its bytes; a photograph stays as it is"
+    "Store a plot with a palette of 256, a quarter of its bytes; photographs and transparent pictures stay as they are"
     with Image.open(path) as picture:
+        lowest_alpha = picture.convert("RGBA").getextrema()[3][0]
         picture = picture.convert("RGB")
-        if picture.getcolors(4096):
+        if lowest_alpha == 255 and picture.getcolors(4096):
             small = picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
             small.save(path, optimize=True)
 
