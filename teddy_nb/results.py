@@ -354,7 +354,7 @@ def table2() -> list[Experiment]:
 
 # %% ../nbs/08_results.ipynb #252cdc12
 def table2_small() -> list[Experiment]:
-    "Return Table 2 (left) on 800 images of Imagenette, 64 pixels"
+    "Return Table 2 (left) on Imagenette, 64 pixels"
     augment = AffineConfig(shift=4, flip=True)
     steps = SynthesisConfig(
         200, 0.1, 0.1, 3, schedule="cycle", group_size=5, first_bn_multiplier=10.0, augment=augment, precision="bf16"
@@ -376,7 +376,7 @@ TABLES = {
     "table1": Table("Table 1 of the supplement, unequal classes", table1),
     "table1_small": Table("Unequal classes at a small size: CIFAR-10, and 50 classes of Tiny-ImageNet", table1_small),
     "table2": Table("Table 2 of the supplement, left, ResNet50", table2),
-    "table2_small": Table("ResNet50 at a small size: 800 images of Imagenette, 64 pixels", table2_small),
+    "table2_small": Table("ResNet50 at a small size: Imagenette, 64 pixels", table2_small),
     "table3": Table("Table 3 of the supplement, CIFAR-10 with class labels", table3),
     "table3_instance": Table("The sets of Table 3, students with InstanceNorm", partial(table3, "instance")),
     "table3_search": Table("Table 3 with the recipe of the search, students with InstanceNorm", table3_search),

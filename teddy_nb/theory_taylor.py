@@ -295,7 +295,7 @@ def eq15_lines(
     distance: float,  # Distance of their parameters
     beta: float,  # A Lipschitz constant on the segment between them
 ) -> list[float]:  # The loss, the triangle bound, the Lipschitz bound
-    "Return the first three lines of Eq. 15"
+    "Return the loss and its first two bounds in Eq. 15"
     rest = (out_t - y).norm()
     lines = (out_s - y).norm(), (out_s - out_t).norm() + rest, beta * distance + rest
     return [float(v) for v in lines]

@@ -224,6 +224,12 @@ def test_open_code_fits_the_page(pages):
     assert wide == []
 
 
+def test_job_scripts_name_their_shell(pages):
+    blocks = [b for cells in pages.values() for c in cells for b in re.findall(r"```sh\n(.*?)```", text(c), re.DOTALL)]
+    jobs = [b for b in blocks if "#SBATCH" in b]
+    assert len(jobs) == 2 and all(b.startswith("#!/bin/bash\n") for b in jobs)
+
+
 def test_captions_leave_the_number_to_quarto(pages):
     "No 'Figure 11: Fig. 1 on digits'"
     captions = [
