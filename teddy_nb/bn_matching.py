@@ -401,18 +401,20 @@ def synthesize(
     seed: int = 0,  # Of the run
     folder: Path | None = None,  # For the shards; nothing is kept when None
     log: Callable | None = None,  # Called with keywords for each finished image index and for the seconds of each block
-    stats_dir: Path | None = None,  # Where statistics of the teachers are kept; in `folder` when None
+    stats_dir: Path | None = None,  # Where statistics of teachers and extractors are kept; in `folder` when None
 ) -> DistilledSet:
     "Distil `data` into `ipc` images per class with the teachers of `pool`; processes with the same `folder` share the work"
     check_synthesis_inputs(pool, data, cfg, ipc)
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as home:
         run = synthesis_key(pool, data, cfg, seed)
         shards, draw = Shards(Path(home), data, cfg, ipc, run), partial(pool.draw, cfg.n_teachers, seed)
-        hooked = HookedTeachers(data, cfg, stats_dir or Path(home) / "statistics")
+        stats_dir = stats_dir or Path(home) / "statistics"
+        hooked = HookedTeachers(data, cfg, stats_dir)
         hooked.store([t for i in shards.missing() for t in draw(i)], log)
         compile = resolve_compile(pool, data, cfg, ipc, hooked, Path(home), run, log)
         matching = Matching(cfg, compile)
-        extractors = Extractors(pool.teachers[0].arch, data, cfg, seed, matching) if cfg.n_extractors else None
+        extractor_args = pool.teachers[0].arch, data, cfg, seed, matching, stats_dir
+        extractors = Extractors(*extractor_args) if cfg.n_extractors else None
         with closing(claim_missing(shards.blocks, shards.has_block, log, "synthesis")) as missing:
             for path in missing:
                 indices = shards.indices(path)

@@ -6,6 +6,8 @@
 __all__ = ['Extractors']
 
 # %% ../../nbs/toolkit/matching/extractors.ipynb #df9df7e2
+from pathlib import Path
+
 import torch
 from fastcore.basics import patch
 from torch import Tensor
@@ -14,9 +16,11 @@ from ..config import SynthesisConfig
 from ..core import derive_seed, generator
 from ..data.augment import apply_dsa
 from ..data.images import ImageSet
-from .feature_stats import HookedNet, TargetStats
+from .feature_stats import HookedNet, TargetStats, stats_key
 from .matching_loss import Losses, Matching
 from .schedule import ClasswiseOps, make_augment
+from ..runs.files import read_tensors, write_tensors
+from ..runs.sharing import share_work
 from ..teachers.training import new_model
 
 # %% ../../nbs/toolkit/matching/extractors.ipynb #0f450a0b
@@ -30,8 +34,10 @@ class Extractors:
         cfg: SynthesisConfig,  # With `n_extractors`
         seed: int,  # Of the run
         matching: Matching,
+        folder: Path | None = None,  # Where stored class means are kept; nowhere when None
     ):
         self.arch, self.data, self.cfg, self.seed, self.matching = arch, data, cfg, seed, matching
+        self.folder = folder
         self.part, self.nets, self.means = cfg.extractor_part, {}, {}
         self.labels = torch.arange(data.n_classes, device=data.device)
 
@@ -74,6 +80,23 @@ def store(
         rows.append(torch.cat(parts))
     return torch.stack(rows)
 
+# %% ../../nbs/toolkit/matching/extractors.ipynb #a0a8fc91
+@patch
+def stored(
+    self: Extractors,
+    j: int,  # Number of the network
+) -> Tensor:  # `[augmentations, classes, F]`
+    "Return the stored class means of network `j`: from the file of an earlier run, or computed by one process"
+    if self.folder is None:
+        return self.store(j)
+    key = stats_key(self.net(j).model, self.data)
+    what = f"{self.cfg.stored_augmentations}x{self.cfg.batch_real}-{self.cfg.precision}-{self.seed}"
+    path = Path(self.folder) / f"{key}-means-{what}.safetensors"
+    read = lambda path: read_tensors(path, key=path.stem)
+    write = lambda path: write_tensors(path, {"means": self.store(j)}, key=path.stem)
+    share_work([path], write, lambda path: read(path) is not None)
+    return read(path)["means"].to(self.data.device)
+
 # %% ../../nbs/toolkit/matching/extractors.ipynb #0fdfdb72
 @patch
 def targets(
@@ -87,7 +110,7 @@ def targets(
     if not self.cfg.stored_augmentations:
         return self.matching.real_targets(self.net(j), x_real.flatten(0, 1), len(x_real), classes.stop - classes.start)
     if j not in self.means:
-        self.means[j] = self.store(j)
+        self.means[j] = self.stored(j)
     return TargetStats((), (), features=self.means[j][params.picks[classes], self.labels[classes]])
 
 # %% ../../nbs/toolkit/matching/extractors.ipynb #2a2af1d9
