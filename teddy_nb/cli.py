@@ -101,9 +101,10 @@ def choose_recipe(
 
     recipe = default_recipe(dataset, pool) if pool in ("prior", "post") else get_recipe(pool)
     evaluation = {"n_students": students, "training": {"epochs": epochs}}
-    changes = {"synthesis": {"n_teachers": teachers}, "model": model, "eval_hard": evaluation, "eval_soft": evaluation}
+    changes = {"synthesis": {"n_teachers": teachers}, "model": model, "seed": seed}
+    changes |= {"eval_hard": evaluation, "eval_soft": evaluation}
     recipe = override(recipe, read_toml(file)) if file else recipe
-    return override(recipe, {**_given(changes), "seed": seed})
+    return override(recipe, _given(changes))
 
 
 def _given(changes):
@@ -172,7 +173,7 @@ def teddy_distill(
     teachers: int = 0,  # Teachers at once; 0 for the recipe's number
     students: int = 0,  # Students a row of the comparison; 0 for the recipe's number
     epochs: int = 0,  # Of a student; 0 for the recipe's number
-    seed: int = 0,  # Of everything random
+    seed: int = 0,  # Of teachers and images; students are seeded 0, 1, 2, ...
     download: store_true = False,  # Fetch a named dataset that is not under --root
     model: str = "",  # Architecture of the teachers, such as resnet18 or convnet-3-128-batch; the preset's if not given
     weights: str = "",  # With --pool post: a converged network to prune, a file, 'torchvision' or 'timm'; one is trained if not given
@@ -430,13 +431,14 @@ def teddy_validate(
     with one_line_errors("teddy_validate"):
         from teddy_nb.core import dist_state
         from teddy_nb.pipeline import score_folder
+        from teddy_nb.teachers.pool import load_pool
         from teddy_nb.validation import result_table
 
         if not dist_state().is_main_process:  # Several processes would train the same students
             return
         cfg = choose_protocol(dataset, protocol, student, bool(pool), labels, epochs, students)
         check_output(out)
-        teachers = read_pool(pool) if pool else None
+        teachers = load_pool(pool) if pool else None
         results = score_folder(set, read_data(dataset, root, size, download), cfg, teachers, out)
         print(result_table(results))
         print(f"\n{results[-1].protocol_text}")
@@ -485,7 +487,7 @@ def check_output(out: str):
 # %% ../nbs/toolkit/cli.ipynb #4be1dc51
 @call_parse
 def teddy_forecast(
-    recipe: str = "",  # A preset, or prior or post; imagenet_prior if not given, or that of --dataset
+    recipe: str = "",  # A preset, or with --dataset also prior or post; imagenet_prior if not given, or the prior preset of --dataset
     dataset: str = "",  # A folder of class folders, or a named dataset under --root, to be read; the preset's shape alone if not given
     ipc: int = 50,  # Images per class
     devices: int = 1,  # Devices like this one that share the work
@@ -538,11 +540,16 @@ def teddy_reproduce(
 ):
     "Reproduce numbers of one of the paper's tables, or of the ablations; one that is done, or was stopped, is not begun again"
     with one_line_errors("teddy_reproduce"):
+        from teddy_nb.core import BadInput, dist_state
+
         if table == "table2-detection":
+            if rows or download:
+                raise BadInput(
+                    "--rows and --download do not go with table2-detection, whose rows are measured together"
+                )
             return print_detection_table(cells, students, out, runs, root, weights)
         from pathlib import Path
 
-        from teddy_nb.core import dist_state
         from teddy_nb.results import select_experiments
         from teddy_nb.runs.experiments import comparison_table, read_experiments, reproduce
 
@@ -573,7 +580,7 @@ def teddy_report(
 # %% ../nbs/toolkit/cli.ipynb #d0e7ec04
 def print_detection_table(cells: str, students: int, out: str, runs: str, root: str, weights: str):
     "Reproduce columns of Table 2, right, and print them"
-    from teddy_nb.core import BadInput
+    from teddy_nb.core import BadInput, dist_state
     from teddy_nb.detecting.detection_methods import detection_table
     from teddy_nb.detection import PAPER_DETECTION, reproduce_table2_detection
 
@@ -582,8 +589,6 @@ def print_detection_table(cells: str, students: int, out: str, runs: str, root: 
     if unknown := [c for c in columns if c not in known]:
         raise BadInput(f"table2-detection has no {unknown[0]!r}; choose from {', '.join(known)}")
     columns = [known[c] for c in columns]
-    print(
-        detection_table(
-            reproduce_table2_detection(root, out, runs, weights or None, columns, students=students or None)
-        )
-    )
+    results = reproduce_table2_detection(root, out, runs, weights or None, columns, students=students or None)
+    if dist_state().is_main_process:
+        print(detection_table(results))

@@ -344,19 +344,18 @@ IMAGENET_STUDENT = replace(TINY_STUDENT, epochs=300, batch_size=1024)  # D.3
 # %% ../nbs/toolkit/config.ipynb #7d79cd74
 def eval_pair(
     student: str,  # A name `build_model` knows
-    hard: TrainConfig,  # For class labels
-    soft: TrainConfig,  # For the pool's labels
+    training: TrainConfig,
     **options,  # Other fields of `EvalConfig`
 ) -> dict[str, EvalConfig]:
     "Return the two evaluations of a recipe: class labels alone, and CutMix with the pool's labels"
     return {
-        "eval_hard": EvalConfig(student, hard, labels="hard", augmentation="affine", **options),
-        "eval_soft": EvalConfig(student, soft, **options),
+        "eval_hard": EvalConfig(student, training, labels="hard", augmentation="affine", **options),
+        "eval_soft": EvalConfig(student, training, **options),
     }
 
 
-TINY_EVAL = eval_pair("resnet18-small", TINY_STUDENT, TINY_STUDENT)
-IMAGENET_EVAL = eval_pair("resnet18", IMAGENET_STUDENT, IMAGENET_STUDENT)
+TINY_EVAL = eval_pair("resnet18-small", TINY_STUDENT)
+IMAGENET_EVAL = eval_pair("resnet18", IMAGENET_STUDENT)
 
 # %% ../nbs/toolkit/config.ipynb #523f0b11
 def _trajectory(training, first, last, step):
@@ -428,7 +427,7 @@ OWN_STUDENT = replace(CIFAR_STUDENT, epochs=150, precision="fp32", compile=False
 # %% ../nbs/toolkit/config.ipynb #b2e65659
 def _pair(name, model, teacher, stages, synthesis, student, n_students):
     "Return the prior and the post recipe of a dataset"
-    pair = eval_pair(model, student, student, n_students=n_students)
+    pair = eval_pair(model, student, n_students=n_students)
     finetune = replace(teacher, epochs=2, lr=0.1, schedule="step", lr_step=1, compile=False)
     post = PostPoolConfig(teacher, 6, finetune=finetune, curve_window=(stages[0], stages[-1]))
     return [
@@ -468,13 +467,13 @@ PRESETS += [
         "mobilenet_v2",
         PostPoolConfig(PHOTO_TEACHER, 4, macs_ratio=0.9, finetune=PHOTO_FINETUNE, finetune_min_lr=0.003),
         PHOTO_SYNTHESIS,
-        eval_pair("resnet18", OWN_STUDENT, OWN_STUDENT),
+        eval_pair("resnet18", OWN_STUDENT),
     )
 ]
 
 # %% ../nbs/toolkit/config.ipynb #4c5205fe
 TABLE3_STUDENT = TrainConfig(
-    epochs=1000,  # not stated; as DM's evaluation, and so are the next five
+    epochs=1000,  # not stated; as DM's evaluation, and so are the next six
     batch_size=256,
     lr=0.01,
     momentum=0.9,

@@ -108,7 +108,7 @@ def check_labels(
     if folder:
         require_folder(folder)
         if not (folder / "labels.bin").exists():
-            require_space(folder, planned.bytes * (cfg.n_students + 2))  # With those of the baselines
+            require_space(folder, planned.bytes * (2 * cfg.n_students + 2))  # With those of the baselines
 
 # %% ../nbs/toolkit/pipeline.ipynb #39a3ab7d
 def check_pool_recipe(
@@ -221,7 +221,8 @@ def baseline_methods(
     name, folder = SINGLE_TEACHER, home / "single_teacher"
     log = partial(run.log, method=name)
     sre2l = synthesize(pool.converged_only(), data.train, single, ipc, recipe.seed, folder, log)
-    real = [random_real(data.train, ipc, recipe.seed + s) for s in range(recipe.eval_hard.n_students)]
+    draws = range(max(recipe.eval_hard.n_students, recipe.eval_soft.n_students))
+    real = [random_real(data.train, ipc, recipe.seed + s) for s in draws]
     return [
         Method(RANDOM_REAL, real, pool, home / "random_real"),
         Method(name, [sre2l], pool.converged_only(), folder),
@@ -237,7 +238,7 @@ def with_equal_bytes(
     "Add as many random real images as take the bytes of the last method, with its labels"
     real, product = methods[0], methods[-1]
     same = random_baselines(product.sets[0], product.labels_from, data, cfg, seed)[RANDOM_EQUAL_BYTES]
-    sets = real.sets if same[0].ipc == product.sets[0].ipc else same
+    sets = real.sets if all(s.ipc == product.sets[0].ipc for s in same) else same
     return [
         real,
         Method(RANDOM_EQUAL_BYTES, sets, product.labels_from, real.folder.with_name("equal_bytes")),
@@ -287,7 +288,7 @@ def score_method(
     wait: float = 1.0,  # As for `validate`
 ) -> Result | None:  # None if other processes still train students
     "Score one method under one protocol"
-    sets, kind = m.sets if len(m.sets) > 1 else m.sets[0], "soft" if cfg.is_soft else "hard"
+    sets, kind = m.sets[: cfg.n_students] if len(m.sets) > 1 else m.sets[0], "soft" if cfg.is_soft else "hard"
     folders, log = (m.folder / "labels", m.folder / "scores" / kind), partial(run.log, scored=m.name)
     return validate(sets, m.labels_from, data, cfg, m.name, run.seconds(method=m.name), *folders, log, wait)
 
@@ -364,7 +365,7 @@ def distill_dataset(
     compare: bool = True,  # With its baselines; otherwise there are no results
     log: Callable | None = None,  # Called with every line of `log.jsonl`
 ) -> tuple[Run, list[Result]]:
-    "Distill a dataset and compare the result with its baselines; raises `BadInput` before anything is written"
+    "Distill a dataset and compare the result with its baselines; raises `BadInput` for what cannot work, before anything is written, and for teachers that fail the sanity check"
     check_run(recipe, data, ipc, pool, Path(folder) / "labels" if compare else None)
     run = Run(folder, run_settings(data, recipe, ipc, pool, converged), log)
     begin = begin_stages(plan_work(recipe, data, ipc, pool, compare), run.log)
@@ -460,7 +461,7 @@ def make_pool_folder(
     converged: Teacher | None = None,  # A network to prune; one is trained when None
     force: bool = False,  # Go on with teachers that fail the sanity check
 ) -> Pool | None:  # None in all processes but the first
-    "Make a pool and check it; raises `BadInput` before anything is written"
+    "Make a pool and check it; raises `BadInput` for what cannot work, before anything is written, and for teachers that fail the sanity check"
     folder = Path(folder)
     check_pool_recipe(recipe, data)
     check_pool_folder(folder)

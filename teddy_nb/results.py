@@ -431,7 +431,7 @@ def select_experiments(
     if students < 0:
         raise BadInput(f"students is {students}; choose at least 1")
     if table not in TABLES:
-        raise BadInput(f"unknown table {table!r}; choose one of {', '.join(TABLES)}")
+        raise BadInput(f"unknown table {table!r}; choose one of {', '.join(TABLES)} or table2-detection")
     experiments = TABLES[table].experiments()
     places = [tuple(e.name.removeprefix(f"{table}/").rsplit("/", 1)) for e in experiments]
     for names, known in zip((columns, rows), map(dict.fromkeys, zip(*places, strict=True)), strict=True):

@@ -371,7 +371,7 @@ def random_real_of_equal_bytes(
 ) -> DistilledSet:
     "Return as many random real images of each class as take no more bytes, labels included; at least one"
     cost = lambda n: label_bytes(n, data.n_classes, pool, cfg)
-    limit, used, ipc = distilled.n_bytes + cost(len(distilled)), 0, 0
+    limit, used, ipc = distilled.n_bytes + cost(len(distilled.decoded)), 0, 0
     while ipc < data.counts.min():
         used += sum(len(encode_png(x)) for x in data.take(random_index_per_class(data, ipc, seed)))
         if used + cost((ipc + 1) * data.n_classes) > limit:

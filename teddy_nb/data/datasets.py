@@ -38,7 +38,7 @@ def class_manifest(
     folders: list[str],  # Folder or WordNet id of each class, in label order
     names: list[str] | dict[str, str] | None = None,  # Readable names, in the same order or by folder
 ) -> tuple[ClassInfo, ...]:
-    "Return a class manifest; a class without a known name is called as its folder"
+    "Return a class manifest; a class without a known name is called as its folder, with spaces for underscores"
     names = dict(zip(folders, names, strict=True)) if isinstance(names, list) else names or {}
     return tuple(ClassInfo(i, f, names.get(f, f.replace("_", " "))) for i, f in enumerate(folders))
 
@@ -158,7 +158,6 @@ def read_class_folders(
 def image_folder(
     root: Path,  # A folder of class folders, or one with `train` and `val` (or `test`)
     size: int,  # Height and width, pixels
-    download: bool = False,  # Not possible
     name: str | None = None,  # Of the set; the folder's own name when None
     names: dict[str, str] | None = None,  # Readable class names by folder
     mean_std: tuple | None = None,  # Mean and standard deviation, where they are a convention

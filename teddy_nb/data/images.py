@@ -113,13 +113,13 @@ def split_evenly(
     order: Tensor,  # `[N]` indices
     batch_size: int,  # At most
 ) -> tuple[Tensor, ...]:  # Parts of nearly equal size
-    "Cut an order into batches, never with a last one of a single image"
+    "Cut an order into batches of nearly equal size, which differ by one image at most"
     check_value("batch_size", batch_size, Number(1, whole=True))
     return order.tensor_split(max(1, math.ceil(len(order) / batch_size)))
 
 
 class FileReader:
-    "Read files in batches; the worker processes, where there are more than a thousand, live as long as the reader"
+    "Read files in batches; where there are more than a thousand files, worker processes read them, and live as long as the reader"
 
     def __init__(
         self,

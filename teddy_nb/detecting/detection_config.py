@@ -96,7 +96,7 @@ class DetectionRecipe:
 
     def for_images(
         self,
-        n: int,  # TrainConfig images
+        n: int,  # Training images
     ) -> tuple[DetectorConfig, tuple[int, ...]]:  # The teachers' settings with their epochs; the stages in epochs
         "Return the teachers' settings for a set of `n` images: steps become epochs, five to forty"
         epochs = min(40, max(5, round(self.steps / math.ceil(n / self.detector.training.batch_size))))

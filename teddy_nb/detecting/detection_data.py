@@ -34,12 +34,6 @@ class Boxes(NamedTuple):
     labels: Tensor  # `[n]` int64, class indices from 0
     crowd: Tensor  # `[n]` bool: VOC's `difficult`, COCO's `iscrowd`
 
-    def scaled(
-        self,
-        factor: float,  # New size / old size
-    ) -> "Boxes":
-        return self._replace(xyxy=self.xyxy * factor)
-
 
 def make_boxes(
     rows: list,  # `(left, top, right, bottom, label, crowd)` each
@@ -370,12 +364,11 @@ def read_coco(
 def load_detection(
     name: str,  # `digits`, `voc`, a folder in VOC layout, or a COCO JSON
     root: str | Path = "data",  # Holds `VOCdevkit` where the name is `voc`
-    size: int = 160,  # Of the longest side, pixels; 64 for digits
-    seed: int = 0,  # Of drawn scenes and of the split of a JSON
+    size: int = 160,  # Of the longest side, pixels; the preset of digits has 64
 ) -> DetectionSplits:
     "Load a training and a test part"
     if name == "digits":
-        return DetectionSplits(digit_scenes(240, seed, size), digit_scenes(80, seed, size, part="test"))
+        return DetectionSplits(digit_scenes(240, 0, size), digit_scenes(80, 0, size, part="test"))
     folder = Path(root) / "VOCdevkit" / "VOC2012" if name == "voc" else Path(name)
     if not folder.exists():
         raise BadInput(f"{folder} does not exist; unpack the set there or name another")

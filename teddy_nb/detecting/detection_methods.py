@@ -142,7 +142,7 @@ def equal_bytes_images(
 def real_methods(
     data: DetectionSet,
     n: int,  # Images
-    limit: int | None,  # Bytes of the distilled set; no equal-bytes row when None
+    limit: int,  # Bytes of the distilled set
     n_students: int,
 ) -> list[DetectionMethod]:  # A draw of its own for each student
     "Choose real images to compare with: random, covering all classes, and random of equal bytes"
@@ -150,7 +150,6 @@ def real_methods(
     rows = {
         "random real": [shuffled_images(data, n, s) for s in seeds],
         "covering real": [covering_images(data, n, s) for s in seeds],
+        "random real, equal bytes": [equal_bytes_images(data, limit, s) for s in seeds],
     }
-    if limit is not None:
-        rows["random real, equal bytes"] = [equal_bytes_images(data, limit, s) for s in seeds]
     return [DetectionMethod(name, [data.subset(i) for i in idx]) for name, idx in rows.items()]

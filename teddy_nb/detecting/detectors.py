@@ -40,8 +40,9 @@ def backbone_body(
     if not name.startswith(("convnet-", "resnet", "mobilenet_v")):
         raise BadInput(f"unknown backbone {name!r}; use convnet-4-32-batch, or a ResNet or MobileNet of torchvision")
     if weights and not Path(weights).exists():
-        if weights not in tvm.get_model_weights(name).__members__:
-            raise BadInput(f"weights {weights!r} are neither a file nor weights of torchvision's {name}")
+        known = tvm.get_model_weights(name).__members__ if name in tvm.list_models(module=tvm) else ()
+        if weights not in known:
+            raise BadInput(f"weights {weights!r} are neither a file nor torchvision's weights of {name}")
         model = tvm.get_model(name, weights=weights)
     else:
         model = build_model(name, 3, 1000, size)
@@ -184,7 +185,7 @@ def augment(
     transform: Callable,  # As `box_transform` makes it
     x: Tensor,  # Normalized `[3, H, W]`
     b: Boxes,
-) -> tuple[Tensor, Boxes]:  # One random view of both, at the size of the longest side
+) -> tuple[Tensor, Boxes]:  # One random view of both; a crop is smaller, and the detector scales it
     "Show an image and its boxes through one random view; differentiable in `x`"
     xyxy = tv_tensors.BoundingBoxes(b.xyxy, format="XYXY", canvas_size=x.shape[1:])
     out, t = transform(tv_tensors.Image(x), {"boxes": xyxy, "labels": b.labels, "crowd": b.crowd})
@@ -224,13 +225,12 @@ def detect(
 def mean_ap(
     model: FasterRCNN,
     data: DetectionSet,
-    batch_size: int = 16,
 ) -> dict[str, float]:  # `map` at IoU .5:.95, `map_50`, and `per_class` mAP, all 0..1
     "Score detections by COCO's mean average precision; crowds count neither way"
     from torchmetrics.detection import MeanAveragePrecision
 
     metric = MeanAveragePrecision(backend="pycocotools", class_metrics=True, sync_on_compute=False)
-    for idx in torch.arange(len(data)).split(batch_size):
+    for idx in torch.arange(len(data)).split(16):
         images, boxes = zip(*(data.take(i) for i in idx.tolist()), strict=True)
         found = detect(model, list(images))
         truth = [{"boxes": b.xyxy, "labels": b.labels, "iscrowd": b.crowd.long()} for b in boxes]

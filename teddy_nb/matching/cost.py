@@ -95,6 +95,7 @@ def estimate_cost(
     pays_off = can_compile() and plain.seconds > COMPILE_PAYS_AFTER * networks
     if compile is False or (compile == "auto" and not pays_off):
         return plain
+    reset_peak_memory(device)
     first, step = time_steps(make_steps(True))
     fast = CostEstimate(first * networks + step * steps, step, peak_memory(device), True)
     return plain if compile == "auto" and plain.seconds < fast.seconds else fast

@@ -25,7 +25,7 @@ LOSS_NAMES = ("total", "cross-entropy", "BN terms", "class means")
 
 
 class Losses(NamedTuple):
-    "The loss and its parts, before weighting"
+    "The weighted loss, and its parts before weighting"
 
     total: Tensor  # `[...]`
     ce: Tensor  # `[...]`

@@ -16,6 +16,7 @@ from ..config import BilevelConfig
 from ..core import BadInput, derive_seed, generator
 from ..data.images import ImageSet
 from ..data.init import init_pixels
+from ..matching.feature_stats import BATCH_NORM
 from ..runs.distilled_set import DistilledSet
 from ..teachers.training import new_model
 
@@ -43,7 +44,7 @@ def distill_bilevel(
     seed: int = 0,
 ) -> DistilledSet:
     "Distill by differentiating through the student's training; raises `BadInput` for BatchNorm students"
-    if cfg.network.endswith("-batch"):
+    if any(isinstance(m, BATCH_NORM) for m in new_model(cfg.network, data, seed).modules()):
         raise BadInput(f"unrolling {cfg.network} would change its running statistics; choose instance or group norm")
     x = init_pixels(data, cfg.init, ipc, seed).requires_grad_()
     y = torch.arange(data.n_classes, device=data.device).repeat_interleave(ipc)

@@ -139,7 +139,7 @@ def seal(
 
 
 def unseal(
-    value: dict,  # As `seal` returned it; files of before may lack the digest
+    value: dict,  # As `seal` returned it; older files may lack the digest
     path: Path,  # Where it was read
 ) -> dict:
     "Take the digest off an object; raises `BadInput` if it is not that of the rest"

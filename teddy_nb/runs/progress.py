@@ -129,7 +129,9 @@ def tensorboard_log(
     writer, counts = SummaryWriter(folder), Counter()
 
     def log(**line):
+        owner = line.pop("method", None) or line.pop("scored", None)
         about, first = next(iter(line.items()))
+        about = f"{owner}/{about}" if owner else about
         step = first if isinstance(first, int) else counts[about]
         counts[about] += 1
         for k, v in list(line.items())[1:]:

@@ -49,7 +49,6 @@ DDRANKING_CIFAR = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))  # For bo
 def write_ddranking(
     data: LabelledSet,
     folder: Path,  # New
-    lr: float = 0.01,  # For `lr.pt`
 ):
     "Write `images.pt` `[N, 3, H, W]`, `labels.pt` `[N]` and `lr.pt`, as DD-Ranking's metrics take them"
     data, folder = data.data, Path(folder)
@@ -61,7 +60,7 @@ def write_ddranking(
     folder.mkdir(parents=True)
     torch.save(replace(data, mean=mean, std=std).normalize(data.images[order]).cpu(), folder / "images.pt")
     torch.save(data.labels[order].cpu(), folder / "labels.pt")
-    torch.save(torch.tensor(lr), folder / "lr.pt")
+    torch.save(torch.tensor(0.01), folder / "lr.pt")  # DM's
 
 # %% ../../nbs/toolkit/students/export.ipynb #3482ab5e
 def write_hub(

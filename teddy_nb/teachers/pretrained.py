@@ -7,6 +7,7 @@ __all__ = ['IMAGENET', 'read_weights', 'Pretrained', 'read_pretrained', 'head_na
            'class_rows', 'check_state', 'narrow', 'load_converged']
 
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #2520a3b5
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -38,7 +39,7 @@ def read_weights(
     whole = isinstance(state, dict) and state and all(isinstance(v, Tensor) for v in state.values())
     if not (whole and all(isinstance(k, str) for k in state)):
         raise BadInput(f"{path} holds no state_dict; save the network's weights, not the network")
-    return {k.removeprefix("module.").removeprefix("_orig_mod."): v for k, v in state.items()}
+    return {re.sub(r"^(module\.|_orig_mod\.)+", "", k): v for k, v in state.items()}
 
 
 def _read_torch_file(path):
@@ -130,14 +131,14 @@ def class_rows(
     n: int,  # Rows of its classifier
     train: ImageSet,
 ) -> list[int]:  # A row for each class of the data
-    "Find the data's classes among those of the weights; raises `BadInput` for one that is not there"
-    if n == train.n_classes:
-        return list(range(n))
+    "Find the data's classes among those of the weights, or take as many in their order; raises `BadInput` otherwise"
     rows = {}
     for i, label in [*enumerate(weights.categories), *enumerate(imagenet_wnids() if n == 1000 else ())]:
         rows.setdefault(_plain(label), []).append(i)
     known = {label: i for label, (i, *others) in rows.items() if not others}
     found = [known.get(_plain(c.folder), known.get(_plain(c.name))) for c in train.classes]
+    if n == train.n_classes and found.count(None) == n:
+        return list(range(n))
     if None in found or len({*found}) < len(found):
         odd = next(c for i, c in enumerate(train.classes) if found[i] is None or found[i] in found[:i])
         raise BadInput(

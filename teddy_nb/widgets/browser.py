@@ -236,7 +236,7 @@ def describe_labels(
 # %% ../../nbs/toolkit/widgets/browser.ipynb #4e0058dd
 def mean_losses(
     run: Path,  # A run folder
-) -> dict[str, list[float]]:  # Name to one value an iteration; without the terms that the recipe gives no weight
+) -> dict[str, list[float]]:  # Name to one value an iteration; without the terms that were not computed
     "Return the losses of a run, averaged over its shards"
     shards = [read_tensors(path) for path in sorted((run / "synth").glob("*.safetensors"))]
     means = torch.stack([s["losses"] for s in shards if s]).mean(0)
