@@ -229,7 +229,7 @@ def table3_search(
     sre2l_recipe = replace(get_recipe("cifar10_prior"), pool=converged)
     sre2l = SynthesisConfig(300, 0.05, 0.01, 1, weight_decay=0.0, augment=AffineConfig(flip=True), **BF16_COMPILED)
     experiments = []
-    for column, (ipc, changes) in enumerate({1: {"lr": 1.0}, 10: {}, 50: {"lr": 100.0, "iterations": 751}}.items()):
+    for column, (ipc, changes) in enumerate({1: {"lr": 1.0}, 10: {}, 50: {"lr": 50.0, "iterations": 251}}.items()):
         teddy = replace(SEARCH_CFG, group_size=ipc, **changes)
         rows = {
             "sre2l_cifar": (replace(sre2l, group_size=ipc), sre2l_recipe),
