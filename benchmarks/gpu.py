@@ -38,15 +38,13 @@ def tool(name: str, *options: str) -> list[str]:
 
 
 def real_steps() -> list[Step]:
-    notebooks = ["nbs/toolkit/core.ipynb", "nbs/toolkit/teachers/training.ipynb", "nbs/03_bn_matching.ipynb"]
     tests = ["no_stalls", "validation", "crash", "distill", "processes"]
     synthesis = [f"{a}-{s}-{p}" for a in ("resnet18", "convnet3") for s in (32, 64) for p in ("bf16", "fp32")]
     validation = ["resnet18-32-ipc10-fast", "convnet3-32-ipc10-fast", "convnet3-32-ipc10", "seeds-convnet3-32"]
     check = lambda *a: [PY, "benchmarks/gpu_checks.py", *a]
     case = lambda script, name: [PY, f"benchmarks/{script}.py", "--case", name]
     steps = [Step("device", check("device"), result=True), Step("stalls", check("stalls"), result=True)]
-    flags = lambda p: tool("nbdev_test", "--path", p, "--flags", "cuda", "--n_workers", "1")
-    steps += [Step(f"cells {Path(p).stem}", flags(p)) for p in notebooks]
+    steps += [Step("notebooks", tool("nbdev_test", "--flags", "cuda", "--n_workers", "4"))]
     steps += [Step(f"tests {t}", [PY, "-m", "pytest", "-q", f"tests/test_{t}.py"]) for t in tests]
     steps += [Step(f"graphs {a}", check("graphs", a), result=True) for a in ("convnet-3-128-batch", "resnet18-small")]
     steps += [Step(f"synthesis {c}", case("synthesis", c), result=True) for c in synthesis]
@@ -71,6 +69,7 @@ def simulated_steps() -> list[Step]:
     return [
         Step("device", check("device"), result=True),
         Step("controls", [PY, "tests/simgpu/controls.py"]),
+        Step("notebooks", [PY, "tests/simgpu/notebooks.py"]),
         Step("stalls", check("stalls"), result=True),
         Step("graphs convnet-2-8-batch", check("graphs", "convnet-2-8-batch"), result=True),
         Step("walk", [PY, "tests/simgpu/walk.py", "--state", "runs/simgpu/walk.json", "--seconds", "400"], True),

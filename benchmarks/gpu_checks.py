@@ -129,21 +129,25 @@ def graphs(arch: str) -> dict:
     kinds = {"eager_s": None}
     if can_compile() and DEVICE.type != "simgpu":
         kinds |= {"compiled_s": {}, "reduce_overhead_s": {"mode": "reduce-overhead"}}
-    return {"case": arch, **{name: round(step_seconds(data, arch, cfg, how), 5) for name, how in kinds.items()}}
+    return {"case": arch, **{name: step_seconds(data, arch, cfg, how) for name, how in kinds.items()}}
 
 
-def step_seconds(data, arch, cfg, how) -> float:
+def step_seconds(data, arch, cfg, how) -> float | str:
+    "The median, or what PyTorch says against these steps: CUDA graphs overwrite the losses that a step keeps"
     torch._dynamo.reset()
     maybe_compile.cache_clear()
     with mock.patch("torch.compile", partial(torch.compile, **(how or {}))):
         synth, times = synthesizer(data, arch, cfg, range(1), how is not None), []
-        for n, args in enumerate(synth.draw(range(24 if DEVICE.type == "cuda" else 3))):
-            begin = perf_counter()
-            synth.step(n, *args)
-            if DEVICE.type != "cpu":
-                torch.accelerator.synchronize()
-            times.append(perf_counter() - begin)
-    return median(times[len(times) // 3 :])
+        try:
+            for n, args in enumerate(synth.draw(range(24 if DEVICE.type == "cuda" else 3))):
+                begin = perf_counter()
+                synth.step(n, *args)
+                if DEVICE.type != "cpu":
+                    torch.accelerator.synchronize()
+                times.append(perf_counter() - begin)
+        except RuntimeError as e:
+            return str(e).partition(". Stack trace")[0]
+    return round(median(times[len(times) // 3 :]), 5)
 
 
 if __name__ == "__main__":

@@ -26,12 +26,12 @@ from ..runs.sharing import share_work
 # %% ../../nbs/toolkit/detecting/detection_methods.ipynb #ebdb24d9
 def score_detection_set(
     data: DetectionSet,  # The set a student learns from, alone
-    test: DetectionSet,
+    test: DetectionSet,  # On the device to work on
     cfg: DetectionEvalConfig,
     seed: int,  # Of the student
 ) -> dict:  # `map`, `map_50` and `per_class`, 0..1
     "Train one student on a set and score it on real images"
-    student = cfg.training_for(len(data))
+    data, student = data.to(test.device), cfg.training_for(len(data))
     model = new_detector(student, data, seed)
     train_detector(model, data, student, seed, desc=f"student {seed}")
     return mean_ap(model, test)

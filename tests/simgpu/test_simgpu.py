@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("script", ["controls.py", "walk.py"])
+@pytest.mark.parametrize("script", ["controls.py", "walk.py", "notebooks.py"])
 def test_on_the_pretend_accelerator(script):
     run = subprocess.run([sys.executable, HERE / script], capture_output=True, text=True, check=False)
     assert run.returncode == 0, f"{run.stdout[-6000:]}\n{run.stderr[-2000:]}"
