@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['METHOD_NAMES', 'VARIANTS', 'TABLE3', 'TABLE3_CFG', 'SEARCH_TRAINING', 'SEARCH_RECIPE', 'SEARCH_CFG', 'STORED_MEANS',
-           'TABLE1', 'CLASS_SHARES', 'TABLE2', 'TABLES', 'row_label', 'column_label', 'table_entries', 'table_grid',
-           'method_table', 'footnote', 'table3', 'table3_search', 'table3_stages', 'evaluations', 'table3_evaluations',
-           'table1', 'table1_small', 'table2', 'table2_small', 'Table', 'report_table', 'report_run', 'report',
-           'select_experiments']
+           'SEARCH_LATE', 'SEARCH_STEPS', 'TABLE1', 'CLASS_SHARES', 'TABLE2', 'TABLES', 'row_label', 'column_label',
+           'table_entries', 'table_grid', 'method_table', 'footnote', 'table3', 'table3_search', 'table3_stages',
+           'evaluations', 'table3_evaluations', 'table1', 'table1_small', 'table2', 'table2_small', 'Table',
+           'report_table', 'report_run', 'report', 'select_experiments']
 
 # %% ../nbs/08_results.ipynb #41f6a8f1
 from collections.abc import Callable, Sequence
@@ -217,6 +217,8 @@ SEARCH_CFG = SynthesisConfig(
     **BF16_COMPILED,
 )
 STORED_MEANS = {"n_extractors": 20, "stored_augmentations": 24}
+SEARCH_LATE = replace(SEARCH_RECIPE, pool=PriorPoolConfig(replace(SEARCH_TRAINING, epochs=10), (4, 6, 8, 10)))
+SEARCH_STEPS = {1: {"lr": 1.0}, 10: {}, 50: {"lr": 50.0, "n_teachers": 4, "iterations": 251}}  # By images per class
 
 # %% ../nbs/08_results.ipynb #7222cc85
 def table3_search(
@@ -229,13 +231,15 @@ def table3_search(
     sre2l_recipe = replace(get_recipe("cifar10_prior"), pool=converged)
     sre2l = SynthesisConfig(300, 0.05, 0.01, 1, weight_decay=0.0, augment=AffineConfig(flip=True), **BF16_COMPILED)
     experiments = []
-    for column, (ipc, changes) in enumerate({1: {"lr": 1.0}, 10: {}, 50: {"lr": 50.0, "iterations": 251}}.items()):
-        teddy = replace(SEARCH_CFG, group_size=ipc, **changes)
+    for column, (ipc, steps) in enumerate(SEARCH_STEPS.items()):
+        teddy = replace(SEARCH_CFG, group_size=ipc, **steps)
+        fresh = replace(teddy, batch_real=256, iterations=1001) if ipc == 50 else teddy
+        pool = SEARCH_LATE if ipc == 50 else SEARCH_RECIPE
         rows = {
             "sre2l_cifar": (replace(sre2l, group_size=ipc), sre2l_recipe),
-            "teddy_search": (teddy, SEARCH_RECIPE),
-            "teddy_search_stored": (replace(teddy, **STORED_MEANS), SEARCH_RECIPE),
-            "teddy_search_factor2": (replace(teddy, factor=2, **STORED_MEANS), SEARCH_RECIPE),
+            "teddy_search": (fresh, pool),
+            "teddy_search_stored": (replace(teddy, **STORED_MEANS), pool),
+            "teddy_search_factor2": (replace(teddy, factor=2, **STORED_MEANS), pool),
         }
         for row, (cfg, recipe) in rows.items():
             method = row.partition("_")[0]
@@ -246,7 +250,7 @@ def table3_search(
 
 # %% ../nbs/08_results.ipynb #358f536e
 def table3_stages() -> list[Experiment]:
-    "Return the search's question of the stage of the teachers that give cross-entropy, at ten images a class"
+    "Return the search's question of the stage of the teachers that give cross-entropy, at ten images a class and at fifty"
     eval_cfg = replace(get_protocol("table3-instance"), n_students=4)
     eval_cfg = replace(eval_cfg, training=replace(eval_cfg.training, epochs=300, lr_step=151))
     one = PriorPoolConfig(replace(SEARCH_TRAINING, epochs=10), (1,))
@@ -255,10 +259,13 @@ def table3_stages() -> list[Experiment]:
     rows = {"no_cross_entropy": (replace(cfg, n_teachers=1, ce_weight=0.0), stages["epoch_1"])}
     rows |= {name: (replace(cfg, n_teachers=1), recipe) for name, recipe in stages.items()}
     rows |= {"three_trainings": (cfg, SEARCH_RECIPE)}
-    return [
+    ten = [
         Experiment(f"table3_stages/cifar10/10/{name}", "teddy", 10, cfg, eval_cfg, CIFAR10, recipe, n_sets=2)
         for name, (cfg, recipe) in rows.items()
     ]
+    (late,) = (e for e in table3_search() if e.name == "table3_search/cifar10/50/teddy_search")
+    early = {"method_cfg": replace(late.method_cfg, n_teachers=9), "teacher_recipe": SEARCH_RECIPE, "paper": None}
+    return [*ten, replace(late, name="table3_stages/cifar10/50/early", **early)]
 
 # %% ../nbs/08_results.ipynb #f18c1c9e
 def evaluations() -> dict[str, EvalConfig]:

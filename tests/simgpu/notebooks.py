@@ -17,12 +17,13 @@ def test_here(path: str) -> bool:
     import simgpu  # noqa: F401
     from nbdev.test import test_nb
 
+    os.environ["CXX"] = "none"
     return test_nb(Path(path), skip_flags=["notest", "slow", "cuda"])[0]
 
 
 def test_apart(path: Path) -> bool:
     "Test one notebook in a process of its own"
-    begin, env = time.monotonic(), {**os.environ, "OMP_NUM_THREADS": "1", "CXX": "none"}
+    begin, env = time.monotonic(), {**os.environ, "OMP_NUM_THREADS": "1"}
     run = subprocess.run(
         [sys.executable, __file__, "--here", path], capture_output=True, text=True, check=False, env=env
     )
