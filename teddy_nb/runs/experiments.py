@@ -11,6 +11,7 @@ __all__ = ['RESULT_KEYS', 'DataConfig', 'content_hash', 'pool_for', 'Experiment'
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, partial
 from itertools import groupby
@@ -169,12 +170,14 @@ def distill(
     if not folder.exists():
         home.mkdir(parents=True, exist_ok=True)
         log = partial(append_line, home / "log.jsonl")
+        shared = home / "synth", log, runs / "statistics"
         alone = {"dm": distill_dm, "bilevel": distill_bilevel}.get(self.method)
-        blocks = None if alone else synthesize(pool, splits.train, *args, home / "synth", log, runs / "statistics")
+        make_set = partial(alone or partial(synthesize, pool), splits.train, *args, *(() if alone else shared))
+        blocks = make_set() if wait and not alone else None  # Those who wait share the blocks
 
         def make(folder):
-            with timed_making(folder, log, "set"):
-                distilled = blocks or alone(splits.train, *args)
+            with timed_making(folder, log, "set") if alone else nullcontext():
+                distilled = blocks or make_set()
             seconds = round(logged_seconds(home / "log.jsonl"), 1)
             replace(distilled, provenance={**distilled.provenance, "seconds": seconds}).write(folder)
 
