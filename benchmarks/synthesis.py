@@ -33,8 +33,10 @@ from teddy_nb.config import IMAGENET_SYNTHESIS, SynthesisConfig
 from teddy_nb.core import default_device, seeded
 from teddy_nb.data.augment import apply_affine, sample_affine
 from teddy_nb.data.images import ClassInfo, ImageSet
+from teddy_nb.matching.extractors import Extractors
 from teddy_nb.matching.feature_stats import HookedTeachers
 from teddy_nb.matching.matching_loss import Matching, maybe_compile
+from teddy_nb.results import SEARCH_CFG, SEARCH_RECIPE, STORED_MEANS
 from teddy_nb.teachers.pool import Teacher, make_teacher
 from teddy_nb.teachers.training import new_model
 
@@ -43,13 +45,14 @@ BATCH = 100
 AUGMENT = replace(IMAGENET_SYNTHESIS.augment, roll=4)  # Crop, flip and roll, one of each an image
 
 
-def noise_set(size: int) -> ImageSet:
-    "100 classes of one grey-noise image each"
+def noise_set(size: int, n_classes: int = BATCH, each: int = 1) -> ImageSet:
+    "Classes of grey-noise images"
+    n = n_classes * each
     with seeded("benchmark", size):
-        images = torch.randint(256, (BATCH, 3, size, size), dtype=torch.uint8)
-    classes = tuple(ClassInfo(i, str(i), str(i)) for i in range(BATCH))
+        images = torch.randint(256, (n, 3, size, size), dtype=torch.uint8)
+    classes = tuple(ClassInfo(i, str(i), str(i)) for i in range(n_classes))
     constants = (0.5,) * 3, (0.25,) * 3
-    return ImageSet("noise", images, torch.arange(BATCH), classes, *constants).to(default_device())
+    return ImageSet("noise", images, torch.arange(n) % n_classes, classes, *constants).to(default_device())
 
 
 def teacher_of(arch: str, data: ImageSet, seed: int) -> Teacher:
@@ -117,8 +120,10 @@ class Peer:
 
 def ours(teachers: list[Teacher], data: ImageSet, cfg: SynthesisConfig, compile: bool) -> Callable:
     "Our step, with fresh augmentation; drawing it is part of the step"
-    hooked = HookedTeachers(data, cfg)
-    synth = Synthesizer([[hooked[t] for t in teachers]], data, cfg, 0, range(1), Matching(cfg, compile))
+    hooked, matching = HookedTeachers(data, cfg), Matching(cfg, compile)
+    extractors = Extractors(teachers[0].arch, data, cfg, 0, matching) if cfg.n_extractors else None
+    drawn = [[hooked[t] for t in teachers]]
+    synth = Synthesizer(drawn, data, cfg, 0, range(cfg.group_size), matching, extractors)
     steps = iter(range(10**9))
 
     def step():
@@ -228,6 +233,17 @@ def by_class(rounds: int) -> dict:
     return {**times, "ours_over_global": times["ours_s"] / times["global_s"]}
 
 
+def stored_means(rounds: int) -> dict:
+    "Table 3's search at ten images a class: class means of 64 fresh real images at every step, against stored ones"
+    data = noise_set(32, n_classes=10, each=100)
+    teacher = teacher_of(SEARCH_RECIPE.model, data, 0)
+    cfg = replace(SEARCH_CFG, n_teachers=1)
+    kinds = {"fresh_s": cfg, "stored_s": replace(cfg, **{**STORED_MEANS, "n_extractors": 1})}
+    steps = {k: ours([teacher], data, c, True) for k, c in kinds.items()}
+    times = in_turn(steps, data.device, rounds)
+    return {**times, "fresh_over_stored": times["fresh_s"] / times["stored_s"]}
+
+
 def memory() -> dict:
     "Peak resident memory of a process that takes three steps with one or with five teachers"
     peaks = {}
@@ -255,7 +271,7 @@ CASES = [
     "memory",
     *(f"{a}-{s}-{p}" for a in ARCHS for s in (32, 64) for p in ("fp32", "bf16")),
 ]  # The first while little is held
-CASES += ["pruned-32-fp32", "classwise-32-fp32"]
+CASES += ["pruned-32-fp32", "classwise-32-fp32", "stored-32-bf16"]
 
 
 def run(case: str, rounds: int) -> dict:
@@ -265,6 +281,7 @@ def run(case: str, rounds: int) -> dict:
         "memory": memory,
         "pruned-32-fp32": partial(pruned_pool, rounds),
         "classwise-32-fp32": partial(by_class, rounds),
+        "stored-32-bf16": partial(stored_means, rounds),
     }
     made = special.get(case, partial(one_teacher, case, rounds))()
     made = {k: round(v, 4) if isinstance(v, float) else v for k, v in made.items()}
