@@ -263,9 +263,13 @@ def table3_stages() -> list[Experiment]:
         Experiment(f"table3_stages/cifar10/10/{name}", "teddy", 10, cfg, eval_cfg, CIFAR10, recipe, n_sets=2)
         for name, (cfg, recipe) in rows.items()
     ]
-    (late,) = (e for e in table3_search() if e.name == "table3_search/cifar10/50/teddy_search")
-    early = {"method_cfg": replace(late.method_cfg, n_teachers=9), "teacher_recipe": SEARCH_RECIPE, "paper": None}
-    return [*ten, replace(late, name="table3_stages/cifar10/50/early", **early)]
+    late = {e.name.rpartition("/")[2]: e for e in table3_search() if e.ipc == 50}
+    fresh, stored = (replace(late[k].method_cfg, n_teachers=9) for k in ("teddy_search", "teddy_search_stored"))
+    three = replace(SEARCH_RECIPE, pool=replace(one, stages=(6, 8, 10), trajectories=3))
+    fifty = {"early": (fresh, SEARCH_RECIPE), "early_stored": (stored, SEARCH_RECIPE), "late_stored": (stored, three)}
+    fields = lambda cfg, recipe: {"method_cfg": cfg, "teacher_recipe": recipe, "paper": None}
+    named = {f"table3_stages/cifar10/50/{name}": fields(*row) for name, row in fifty.items()}
+    return ten + [replace(late["teddy_search"], name=name, **row) for name, row in named.items()]
 
 # %% ../nbs/08_results.ipynb #f18c1c9e
 def evaluations() -> dict[str, EvalConfig]:
