@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['METHOD_NAMES', 'VARIANTS', 'TABLE3', 'TABLE3_CFG', 'SEARCH_TRAINING', 'SEARCH_RECIPE', 'SEARCH_CFG', 'STORED_MEANS',
-           'SEARCH_LATE', 'SEARCH_STEPS', 'TABLE1', 'CLASS_SHARES', 'TABLE2', 'TABLES', 'row_label', 'column_label',
+           'SEARCH_LATE', 'SEARCH_COLUMNS', 'TABLE1', 'CLASS_SHARES', 'TABLE2', 'TABLES', 'row_label', 'column_label',
            'table_entries', 'table_grid', 'method_table', 'footnote', 'table3', 'table3_search', 'table3_stages',
            'evaluations', 'table3_evaluations', 'table1', 'table1_small', 'table2', 'table2_small', 'Table',
            'report_table', 'report_run', 'report', 'select_experiments']
@@ -86,8 +86,7 @@ def table_entries(
     if result:
         n = len(result["accuracy"])
         fewer = f" (n={n})" if n < experiment.eval_cfg.n_students else ""
-        by_script = " (script)" if result.get("measured_by") == "script" else ""
-        entries[""] = mean(result["accuracy"]), format_mean_std(result["accuracy"]) + fewer + by_script
+        entries[""] = mean(result["accuracy"]), format_mean_std(result["accuracy"]) + fewer
     if result and unequal:
         entries["macro F1"] = mean(result["f1"]), f"{mean(result['f1']):.1f}"
     if experiment.paper:
@@ -218,7 +217,11 @@ SEARCH_CFG = SynthesisConfig(
 )
 STORED_MEANS = {"n_extractors": 20, "stored_augmentations": 24}
 SEARCH_LATE = replace(SEARCH_RECIPE, pool=PriorPoolConfig(replace(SEARCH_TRAINING, epochs=10), (4, 6, 8, 10)))
-SEARCH_STEPS = {1: {"lr": 1.0}, 10: {}, 50: {"lr": 50.0, "n_teachers": 4, "iterations": 251}}  # By images per class
+SEARCH_COLUMNS = {  # Images per class: teachers, changes of the configuration, and more of them with fresh real images
+    1: (SEARCH_RECIPE, {"lr": 1.0}, {}),
+    10: (SEARCH_RECIPE, {}, {}),
+    50: (SEARCH_LATE, {"lr": 50.0, "n_teachers": 4, "iterations": 251}, {"batch_real": 256, "iterations": 1001}),
+}
 
 # %% ../nbs/08_results.ipynb #7222cc85
 def table3_search(
@@ -231,15 +234,13 @@ def table3_search(
     sre2l_recipe = replace(get_recipe("cifar10_prior"), pool=converged)
     sre2l = SynthesisConfig(300, 0.05, 0.01, 1, weight_decay=0.0, augment=AffineConfig(flip=True), **BF16_COMPILED)
     experiments = []
-    for column, (ipc, steps) in enumerate(SEARCH_STEPS.items()):
-        teddy = replace(SEARCH_CFG, group_size=ipc, **steps)
-        fresh = replace(teddy, batch_real=256, iterations=1001) if ipc == 50 else teddy
-        pool = SEARCH_LATE if ipc == 50 else SEARCH_RECIPE
+    for column, (ipc, (own, changes, fresh)) in enumerate(SEARCH_COLUMNS.items()):
+        teddy = replace(SEARCH_CFG, group_size=ipc, **changes)
         rows = {
             "sre2l_cifar": (replace(sre2l, group_size=ipc), sre2l_recipe),
-            "teddy_search": (fresh, pool),
-            "teddy_search_stored": (replace(teddy, **STORED_MEANS), pool),
-            "teddy_search_factor2": (replace(teddy, factor=2, **STORED_MEANS), pool),
+            "teddy_search": (replace(teddy, **fresh), own),
+            "teddy_search_stored": (replace(teddy, **STORED_MEANS), own),
+            "teddy_search_factor2": (replace(teddy, factor=2, **STORED_MEANS), own),
         }
         for row, (cfg, recipe) in rows.items():
             method = row.partition("_")[0]

@@ -170,9 +170,11 @@ def distill(
     if not folder.exists():
         home.mkdir(parents=True, exist_ok=True)
         log = partial(append_line, home / "log.jsonl")
-        shared = home / "synth", log, runs / "statistics"
         alone = {"dm": distill_dm, "bilevel": distill_bilevel}.get(self.method)
-        make_set = partial(alone or partial(synthesize, pool), splits.train, *args, *(() if alone else shared))
+        if alone:
+            make_set = partial(alone, splits.train, *args)
+        else:
+            make_set = partial(synthesize, pool, splits.train, *args, home / "synth", log, runs / "statistics")
         blocks = make_set() if wait and not alone else None  # Those who wait share the blocks
 
         def make(folder):

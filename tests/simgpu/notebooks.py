@@ -10,7 +10,9 @@ import time
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-NBS = Path(__file__).parents[2] / "nbs"
+from nbdev.doclinks import nbglob
+
+from teddy_nb.core import cpu_count
 
 
 def test_here(path: str) -> bool:
@@ -35,6 +37,6 @@ def test_apart(path: Path) -> bool:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--here"]:
         sys.exit(not test_here(sys.argv[2]))
-    paths = sys.argv[1:] or sorted(p for p in NBS.rglob("*.ipynb") if p.name[0] not in "_.")
-    with ThreadPool(max(1, (os.cpu_count() or 1))) as pool:
+    paths = sys.argv[1:] or nbglob()
+    with ThreadPool(cpu_count()) as pool:
         sys.exit(not all(pool.map(test_apart, paths, chunksize=1)))
