@@ -384,7 +384,7 @@ def check_synthesis_inputs(
     if ipc < 1:
         raise BadInput(f"ipc is {ipc}, but a distilled set needs at least one image per class")
     if ipc % cfg.group_size:
-        raise BadInput(f"{ipc} images per class do not divide into groups of {cfg.group_size}; choose a multiple of it")
+        raise BadInput(f"ipc is {ipc}, not a multiple of the group size {cfg.group_size}; choose one that is")
     pool.draw(cfg.n_teachers, 0, 0)
     pool.check_matches(data)
     if cfg.batch_real or cfg.init != "noise":

@@ -90,7 +90,7 @@ def choose_recipe(
     dataset: str,  # A named set or a folder
     pool: str,  # `prior`, `post`, or the name of a preset
     teachers: int = 0,  # At once; the recipe's number when 0
-    seed: int = 0,
+    seed: int = -1,  # The recipe's when -1
     model: str = "",  # The teachers' architecture; the recipe's when empty
     students: int = 0,  # A row; the recipe's number when 0
     epochs: int = 0,  # Of a student; the recipe's number when 0
@@ -101,10 +101,10 @@ def choose_recipe(
 
     recipe = default_recipe(dataset, pool) if pool in ("prior", "post") else get_recipe(pool)
     evaluation = {"n_students": students, "training": {"epochs": epochs}}
-    changes = {"synthesis": {"n_teachers": teachers}, "model": model, "seed": seed}
+    changes = {"synthesis": {"n_teachers": teachers}, "model": model}
     changes |= {"eval_hard": evaluation, "eval_soft": evaluation}
     recipe = override(recipe, read_toml(file)) if file else recipe
-    return override(recipe, _given(changes))
+    return override(recipe, _given(changes) | ({} if seed == -1 else {"seed": seed}))
 
 
 def _given(changes):
@@ -173,7 +173,7 @@ def teddy_distill(
     teachers: int = 0,  # Teachers at once; 0 for the recipe's number
     students: int = 0,  # Students a row of the comparison; 0 for the recipe's number
     epochs: int = 0,  # Of a student; 0 for the recipe's number
-    seed: int = 0,  # Of teachers and images; students are seeded 0, 1, 2, ...
+    seed: int = -1,  # Of teachers and images, -1 for the recipe's; students are seeded 0, 1, 2, ...
     download: store_true = False,  # Fetch a named dataset that is not under --root
     model: str = "",  # Architecture of the teachers, such as resnet18 or convnet-3-128-batch; the preset's if not given
     weights: str = "",  # With --pool post: a converged network to prune, a file, 'torchvision' or 'timm'; one is trained if not given
@@ -291,10 +291,10 @@ def distill_boxes(
     usual = {k: p.default for k, p in signature(teddy_distill).parameters.items()}
     if odd := [k for k, v in given.items() if k not in DETECTION_OPTIONS and v != usual[k]]:
         raise BadInput(f"--{odd[0].replace('_', '-')} has no meaning with --task detection; leave it out")
-    names = ("size", "weights", "model", "seed", "students")
-    size, weights, model, seed, students = (given[k] or None for k in names)
+    size, weights, model, students = (given[k] or None for k in ("size", "weights", "model", "students"))
+    seed = 0 if given["seed"] == -1 else given["seed"]
     place = given["dataset"], given["images"] or 10, given["out"], given["root"]
-    run, results = distill_detection(*place, size, weights, model, seed or 0, students, not given["no_compare"])
+    run, results = distill_detection(*place, size, weights, model, seed, students, not given["no_compare"])
     if dist_state().is_main_process:
         print(f"{detection_table(results)}\n\n" * bool(results) + str(run.path.resolve()))
 
@@ -306,7 +306,7 @@ def teddy_pool(
     out: str = "pools/digits",  # Folder of the pool; one that was stopped goes on where it was
     root: str = "data",  # Where a named dataset lies
     size: int = 0,  # Height and width of the images in pixels; 0 for the dataset's own
-    seed: int = 0,  # Of everything random
+    seed: int = -1,  # Of everything random; -1 for the recipe's
     download: store_true = False,  # Fetch a named dataset that is not under --root
     model: str = "",  # Architecture of the teachers, such as resnet18 or convnet-3-128-batch; the preset's if not given
     weights: str = "",  # With --pool post: a converged network to prune, a file, 'torchvision' or 'timm'; one is trained if not given

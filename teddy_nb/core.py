@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COUNT', 'POSITIVE', 'SHARE', 'LAUNCHED', 'BadInput', 'Number', 'check_value', 'check_fields', 'SingleProcess',
            'dist_state', 'default_device', 'from_first', 'cpu_count', 'can_compile', 'sample_std', 'format_mean_std',
-           'derive_seed', 'generator', 'seeded', 'md_table', 'run_slow', 'run_cuda']
+           'plural', 'derive_seed', 'generator', 'seeded', 'md_table', 'run_slow', 'run_cuda']
 
 # %% ../nbs/toolkit/core.ipynb #717d5e28
 import hashlib
@@ -168,6 +168,14 @@ def format_mean_std(
 ) -> str:
     "Return mean and deviation, to a tenth"
     return f"{mean(values):.1f} ± {sample_std(values):.1f}"
+
+# %% ../nbs/toolkit/core.ipynb #12ef7195
+def plural(
+    n: int,
+    noun: str,  # For one of them
+) -> str:
+    "Return a number and its noun, such as `1 image` or `2 images`"
+    return f"{n} {noun}{'s' * (n != 1)}"
 
 # %% ../nbs/toolkit/core.ipynb #f68e4260
 def derive_seed(

@@ -387,7 +387,7 @@ def distill_dataset(
     methods[0].sets[0].save(run.path / "real")
     results = evaluate_methods(methods, data, recipe, run, begin)
     card = run.path / "distilled" / "README.md"
-    write_card = lambda p: write_file(p, distilled.dataset_card(**card_fields(results, recipe)))
+    write_card = lambda p: write_file(p, distilled.dataset_card(p.parent.name, **card_fields(results, recipe)))
     share_work([card], write_card, lambda p: "accuracy with" in p.read_text())
     return run, results
 

@@ -29,7 +29,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from .bn_matching import estimate_synthesis_cost
 from .config import PostPoolConfig, Recipe
-from .core import BadInput, cpu_count, default_device, md_table
+from .core import BadInput, cpu_count, default_device, md_table, plural
 from .data.datasets import DATASETS, class_manifest
 from .data.images import IN_MEMORY_BYTES, ImageFiles, ImageSet
 from .matching.cost import peak_memory, reset_peak_memory, time_steps
@@ -371,8 +371,8 @@ def forecast(
         student_cost(recipe, data, ipc, devices),
     )
     smaller = " (at most: its pruned teachers are smaller)" if isinstance(recipe.pool, PostPoolConfig) else ""
-    where = f"{devices} device{'s' * (devices > 1)} like this {data.device.type}"
-    return Forecast(f"{recipe.name}, {ipc} images per class, {where}{smaller}", stages)
+    where = f"{plural(devices, 'device')} like this {data.device.type}"
+    return Forecast(f"{recipe.name}, {plural(ipc, 'image')} per class, {where}{smaller}", stages)
 
 # %% ../nbs/07_scale.ipynb #74f3d30d
 class Simulated(NamedTuple):

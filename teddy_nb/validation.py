@@ -26,7 +26,7 @@ from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
 from .config import EvalConfig, TrainConfig
-from .core import COUNT, BadInput, can_compile, check_value, format_mean_std, md_table, sample_std
+from .core import COUNT, BadInput, can_compile, check_value, format_mean_std, md_table, plural, sample_std
 from .data.images import ImageSet, Splits, random_index_per_class
 from .runs.distilled_set import DistilledSet, encode_png
 from .runs.files import read_json, seal, tensor_digest, unseal, write_json
@@ -161,7 +161,7 @@ class Result:
 def protocol_text(self: Result) -> str:
     "Return the protocol as a sentence"
     p, t = self.protocol, self.protocol["training"]
-    students = f"{p['students']} student{'s' * (p['students'] > 1)} {p['student']}"
+    students = f"{plural(p['students'], 'student')} {p['student']}"
     training = f"{t['epochs']:g} epochs of batches of {t['batch_size']} with {t['optimizer']} at {t['lr']:g}"
     labels = f"augmentation {p['augmentation']}, labels {p.get('soft_labels', 'hard')}"
     return f"{students}, {training}, {labels}; accuracy at the end on {p['test_images']} images of {p['test']}"

@@ -122,7 +122,7 @@ def write(
         write_json(
             partial / "set.json", seal({"size": self.size, "images": len(self), "sha256": self.digest(), **about})
         )
-        write_file(partial / "README.md", self.dataset_card())
+        write_file(partial / "README.md", self.dataset_card(folder.name))
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #bfa6ad42
 def _holds(folder, distilled):
@@ -138,6 +138,7 @@ def _holds(folder, distilled):
 @patch
 def dataset_card(
     self: DistilledSet,
+    folder: str,  # Its name, for the line that opens it
     **facts,  # More lines: what its scores are, what its labels take
 ) -> str:
     "Write a dataset card in Markdown"
@@ -156,7 +157,7 @@ def dataset_card(
         size += (
             f" Each holds {self.factor} by {self.factor} small ones, which `teddy_nb.load` and `teddy_export` enlarge."
         )
-    usage = 'Open it with `torchvision.datasets.ImageFolder("distilled")`, or with `teddy_nb.load("distilled")`.'
+    usage = f'Open it with `torchvision.datasets.ImageFolder("{folder}")`, or with `teddy_nb.load("{folder}")`.'
     made = [f"- {k}: {v}" for k, v in lines.items()]
     return "\n".join([*head, "", f"# {self.name}", "", size, usage, "", "## Made from", "", *made, ""])
 

@@ -9,6 +9,7 @@ __all__ = ['PACKAGES', 'write_file', 'sync_folder', 'remove_partials', 'replaced
            'environment', 'Run']
 
 # %% ../../nbs/toolkit/runs/files.ipynb #7f0fc355
+import glob
 import hashlib
 import json
 import os
@@ -63,10 +64,11 @@ def sync_folder(
 
 # %% ../../nbs/toolkit/runs/files.ipynb #4cc01c70
 def remove_partials(
-    folder: Path,  # Searched to its leaves
+    folder: Path,
+    names: str = "**/*",  # Pattern of what would be removed, had it been finished: all, to the leaves
 ):
     "Remove what dead processes of this machine left unfinished in `folder`"
-    for p in folder.rglob(f"*.{os.uname().nodename}-*.partial"):
+    for p in folder.glob(f"{names}.{os.uname().nodename}-*.partial"):
         pid = p.name.removesuffix(".partial").rpartition("-")[2]
         if pid.isdigit() and not _alive(int(pid)):
             shutil.rmtree(p, ignore_errors=True) if p.is_dir() else p.unlink(missing_ok=True)
@@ -87,11 +89,14 @@ def replaced_folder(
     folder: Path,  # Replaced when the block has ended without an error
 ):
     "Give the block a folder to write, which becomes `folder`: whole or not at all"
-    remove_partials(folder.parent)
+    remove_partials(folder.parent, glob.escape(folder.name))
     partial = folder.with_name(f"{folder.name}.{os.uname().nodename}-{os.getpid()}.partial")
-    yield partial
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    try:
+        yield partial
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 # %% ../../nbs/toolkit/runs/files.ipynb #4dbe0991
 def write_json(

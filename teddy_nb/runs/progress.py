@@ -16,7 +16,7 @@ from threading import Event, Thread
 from fastcore.basics import patch
 from tqdm.auto import tqdm
 
-from ..core import BadInput, dist_state
+from ..core import BadInput, dist_state, plural
 
 # %% ../../nbs/toolkit/runs/progress.ipynb #91ef0114
 def begin_stages(
@@ -110,10 +110,10 @@ def describe_found(
     if not (home / "recipe.json").exists():
         return ""
     teachers = len([*(home / "pool").rglob("*.safetensors")])
-    pool = "a pool" if (home / "pool" / "manifest.json").exists() else f"{teachers} teachers" if teachers else ""
+    pool = "a pool" if (home / "pool" / "manifest.json").exists() else teachers and plural(teachers, "teacher")
     images = len([*(home / "synth").glob("[0-9]*.safetensors")])
     scores = len([*home.glob("**/scores/*/*.json")])
-    parts = [pool, f"{images} images per class" * bool(images), f"{scores} scored students" * bool(scores)]
+    parts = [pool, images and f"{plural(images, 'image')} per class", scores and plural(scores, "scored student")]
     found = ", ".join(filter(None, parts)) or "its recipe"
     return f"{home}: found {found}; goes on from there"
 

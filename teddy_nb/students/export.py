@@ -8,7 +8,6 @@ __all__ = ['DDRANKING_CIFAR', 'FORMATS', 'write_image_folder', 'write_ddranking'
 
 # %% ../../nbs/toolkit/students/export.ipynb #49d1772c
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ import torch
 from ..core import COUNT, BadInput, check_value
 from ..data.datasets import IMAGENET_MEAN_STD
 from ..runs.distilled_set import LICENCES, DistilledSet, encode_png
-from ..runs.files import require_folder, safe_name
+from ..runs.files import replaced_folder, require_folder, safe_name
 from .soft_labels import LabelledSet, load_distilled
 
 # %% ../../nbs/toolkit/students/export.ipynb #d5eb2915
@@ -111,10 +110,10 @@ def export_set(
     require_folder(folder)
     if folder.exists():
         raise BadInput(f"{folder} exists; name a new folder")
-    data, partial = load_distilled(source), folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    FORMATS[kind](data, partial, *([epochs] if kind == "imagefolder" else []))
-    return partial.rename(folder)
+    data = load_distilled(source)
+    with replaced_folder(folder) as partial:
+        FORMATS[kind](data, partial, *([epochs] if kind == "imagefolder" else []))
+    return folder
 
 
 def push_folder(
