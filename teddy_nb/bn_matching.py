@@ -125,10 +125,15 @@ def draw(
     idx = torch.stack([torch.stack([draw_real(i, n) for i in firsts]) for n in steps])
     return list(zip(params, idx.to(self.data.device), strict=True))
 
-
+# %% ../nbs/03_bn_matching.ipynb #31664a21
 @patch
-def real_images(self: Synthesizer, idx: Tensor | None, params, classes: slice) -> Tensor | None:
-    "Return the real images of a step under its augmentation, `[groups, images, C, H, W]`"
+def real_images(
+    self: Synthesizer,
+    idx: Tensor | None,  # `[groups, n, classes]`, from `draw`
+    params,  # The augmentation of the step
+    classes: slice,  # Those of the batch
+) -> Tensor | None:  # `[groups, images, C, H, W]`; None without real images
+    "Return the real images of a step under its augmentation"
     if idx is None:
         return None
     idx = idx[:, :, classes]
@@ -227,7 +232,7 @@ class Diverged(BadInput):
         super().__init__(message)
         self.images = images
 
-
+# %% ../nbs/03_bn_matching.ipynb #3951c4bb
 def check_finite(
     synth: Synthesizer,
     steps: range,

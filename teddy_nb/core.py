@@ -166,8 +166,8 @@ def sample_std(
 def format_mean_std(
     values: Sequence[float],  # One a student, in percent
 ) -> str:
-    "Return mean and deviation, to a tenth"
-    return f"{mean(values):.1f} ± {sample_std(values):.1f}"
+    "Return mean and deviation, to a tenth; of a single value no deviation"
+    return f"{mean(values):.1f}" + f" ± {sample_std(values):.1f}" * (len(values) > 1)
 
 # %% ../nbs/toolkit/core.ipynb #12ef7195
 def plural(

@@ -100,9 +100,9 @@ DETECTION_LOSS_NAMES = ("total", "detector", "BN terms", *DETECTOR_LOSSES)
 
 
 def detector_teacher_loss(
-    net: HookedDetector,
-    batch: Batch,
-    cfg: DetectionSynthesisConfig,
+    net: HookedDetector,  # The teacher
+    batch: Batch,  # Images and their boxes
+    cfg: DetectionSynthesisConfig,  # Weights of the terms
 ) -> Tensor:  # `[7 + layers]`: `DETECTION_LOSS_NAMES`, of which the total alone has a gradient; every layer
     "Compute one teacher's summand of Eq. 14 with the detector's losses in the place of cross-entropy"
     out = net(batch)
@@ -174,10 +174,10 @@ def run(
 
 # %% ../nbs/06_detection.ipynb #3efb8670
 def check_detection_inputs(
-    pool: Pool,
+    pool: Pool,  # Of detectors; brought to the data's device
     data: DetectionSet,
     cfg: DetectionSynthesisConfig,
-    n_images: int,
+    n_images: int,  # Of the distilled set
 ):
     "Raise `BadInput` for what cannot work, and bring the pool to the data's device"
     if not 1 <= n_images <= len(data):
@@ -274,10 +274,10 @@ def as_distilled(
 
 # %% ../nbs/06_detection.ipynb #fd6cc49f
 def estimate_detection_cost(
-    pool: Pool,
+    pool: Pool,  # Of detectors
     data: DetectionSet,
     cfg: DetectionSynthesisConfig,
-    n_images: int,
+    n_images: int,  # Of the distilled set
 ) -> CostEstimate:
     "Time a few steps of the first group, and multiply"
     check_detection_inputs(pool, data, cfg, n_images)
@@ -292,8 +292,8 @@ def estimate_detection_cost(
 def start_set(
     data: DetectionSet,
     init: str,  # As `DetectionSynthesisConfig.init`
-    n_images: int,
-    seed: int,
+    n_images: int,  # Of the set
+    seed: int,  # Of the choice
 ) -> DistilledDetection:
     "Return the images that synthesis starts from as a set: what is gained beyond them is the method's"
     images, boxes = map(list, zip(*init_detection(data, init, n_images, seed), strict=True))
@@ -304,8 +304,8 @@ def distilled_methods(
     pool: Pool,
     data: DetectionSet,
     cfg: DetectionSynthesisConfig,
-    n_images: int,
-    seed: int,
+    n_images: int,  # Of each set
+    seed: int,  # Of the images that synthesis starts from
     run: Run,  # Keeps shards and times
 ) -> list[DetectionMethod]:  # The start itself, the converged detector alone, and Teddy's pool
     "Make the sets that are compared: the last two differ in their teachers and in nothing else"

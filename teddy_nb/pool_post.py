@@ -197,7 +197,7 @@ def prune_into(
     converged: Teacher,
     curve: Sequence[tuple[int, float]],  # Epochs and accuracies of its training; empty if unknown
     cfg: PostPoolConfig,
-    seed: int,
+    seed: int,  # Member `j` is pruned and fine-tuned with `seed + j`
     targets: Sequence[float] | None = None,  # Accuracies, 0..1; those of the curve when None
     log: Callable | None = None,  # Called with one line of facts a teacher
 ):

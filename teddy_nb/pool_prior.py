@@ -78,7 +78,7 @@ def train_pool(
     | None = None,  # Keeps the trajectory, and goes on where it was stopped; a temporary one when None
     log: Callable | None = None,  # Called with one line of facts an epoch
 ) -> Pool:  # On the data's device; its trajectory on the CPU
-    "Train one network, or several, and cut each trajectory at the recipe's stages (D.1, prior generation); raises `BadInput` for others"
+    "Train one network, or several, and cut each trajectory at the recipe's stages (D.1, prior generation); raises `BadInput` for a stage outside the training"
     cfg, stages = recipe.pool.training, recipe.pool.stages
     if outside := [s for s in stages if not 0 < s <= cfg.epochs]:
         raise BadInput(f"stage {outside[0]} lies outside the {cfg.epochs:g} epochs of training")

@@ -6,7 +6,7 @@
 __all__ = ['Params', 'Loss', 'Batch', 'squared_loss', 'student_loss', 'init_params', 'flatten', 'unroll', 'bilevel_loss',
            'gradient_products', 'taylor_loss', 'curvature', 'product_match', 'cosine_match', 'unit_match',
            'taylor_gradient', 'second_moment', 'class_sums', 'last_layer_gradient', 'moment_gaps', 'eq8_sides',
-           'eq8_bound', 'covariance', 'class_means', 'stage_loss', 'stage_spacing', 'lipschitz', 'eq15_lines',
+           'eq8_bound', 'covariance', 'class_means', 'stretch_loss', 'stretch_length', 'lipschitz', 'eq15_lines',
            'optimize_images', 'bilevel_gradient', 'graph_bytes']
 
 # %% ../nbs/00_theory_taylor.ipynb #711daeac
@@ -163,7 +163,7 @@ def taylor_gradient(
     match: Callable[[Tensor, Tensor], Tensor] = unit_match,  # Of g_T and g_S
     u: float = 0.0,  # Weight of the synthetic set's own loss at the last checkpoint
 ) -> Tensor:  # Like the images
-    "Return the gradient of Eq. 4 or 6 in the images, a checkpoint in memory at a time"
+    "Return the gradient of Eq. 4 or 6 in the images with every checkpoint held fixed, one in memory at a time"
     x, y = synthetic[0].detach().requires_grad_(), synthetic[1]
     total = torch.zeros_like(x)
     for _ in range(steps):
@@ -207,7 +207,8 @@ def moment_gaps(
     a = second_moment(real[0]) - second_moment(synthetic[0])
     return a, class_sums(*real) - class_sums(*synthetic)
 
-
+# %% ../nbs/00_theory_taylor.ipynb #27483825
+#| code-fold: false
 def eq8_sides(
     a: Tensor,  # Second-moment gap, `[f, f]`
     b: Tensor,  # Class-sum gap, `[f, classes]`
@@ -246,27 +247,27 @@ def class_means(
 
 # %% ../nbs/00_theory_taylor.ipynb #37f0216e
 #| code-fold: false
-def stage_loss(
+def stretch_loss(
     loss: Loss,  # Of parameters, images and targets
     path: list[Params],  # Checkpoints of the student, from `unroll`
     real: Batch,  # Images and targets of the full set
-    t: int,  # First step of the stage
-    m: int,  # Steps in the stage
+    t: int,  # First step of the stretch
+    m: int,  # Steps in the stretch
 ) -> Tensor:  # Scalar
     "Return the full loss after `m` student steps, expanded once at the first (Eq. 13)"
     displacement = flatten(path[t + m]) - flatten(path[t])
     return loss(path[t], *real) + displacement @ flatten(grad(loss)(path[t], *real))
 
 
-def stage_spacing(
+def stretch_length(
     loss: Loss,  # Of parameters, images and targets
-    theta: Params,  # First checkpoint of the stage
+    theta: Params,  # First checkpoint of the stretch
     synthetic: Batch,  # Images and targets of the synthetic set
     real: Batch,  # Images and targets of the full set
     lr: float,  # Inner learning rate, alpha
     tolerance: float,  # Largest share of the remainder in the term that is kept
 ) -> float:  # Student steps
-    "Return how many steps one expansion serves while the student's gradient stays"
+    "Return after how many steps the remainder of Eq. 13 reaches `tolerance`, if the student's gradient did not change"
     g_s, g_t = grad(loss)(theta, *synthetic), grad(loss)(theta, *real)
     kept = (flatten(g_t) @ flatten(g_s)).abs()
     return float(2 * tolerance * kept / (lr * curvature(loss, theta, real, g_s).abs()))
@@ -287,7 +288,7 @@ def lipschitz(
         norms.append(torch.linalg.matrix_norm(matrix, 2))
     return float(max(norms))
 
-
+# %% ../nbs/00_theory_taylor.ipynb #67b918c9
 def eq15_lines(
     out_s: Tensor,  # Outputs of the student trained on S, on the images of T
     out_t: Tensor,  # Outputs of the one trained on T

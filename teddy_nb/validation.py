@@ -231,10 +231,10 @@ def check_set_and_pool(
 
 # %% ../nbs/04_validation.ipynb #ec00149c
 def label_bytes(
-    images: int,
+    images: int,  # In the set
     n_classes: int,
-    pool: Pool | None,
-    cfg: EvalConfig,
+    pool: Pool | None,  # Gives soft labels
+    cfg: EvalConfig,  # How they are stored
 ) -> int:
     "Return the bytes of a set's labels: none, those of a file, or of the teachers' weights"
     if not cfg.is_soft:
@@ -245,9 +245,9 @@ def label_bytes(
 
 
 def describe_labels(
-    images: int,
+    images: int,  # In the set
     n_classes: int,
-    pool: Pool | None,
+    pool: Pool | None,  # Gives them
     cfg: EvalConfig,  # With soft labels
 ) -> str:
     "Return a set's labels in words"

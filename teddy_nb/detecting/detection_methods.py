@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['score_detection_set', 'DetectionMethod', 'DetectionResult', 'evaluate_detection', 'read_result', 'detection_table',
-           'score_text', 'equal_bytes_images', 'real_methods']
+           'equal_bytes_images', 'real_methods']
 
 # %% ../../nbs/toolkit/detecting/detection_methods.ipynb #1a3e81cf
 import tempfile
@@ -111,17 +111,11 @@ def detection_table(
     "Write results as a Markdown table"
     head = ["method", "images", "mAP (%)", "mAP50 (%)", "bytes", "seconds"]
     rows = [
-        [r.method, r.images, *map(score_text, (r.map, r.map_50)), f"{r.bytes:,}", f"{r.seconds:.0f}"] for r in results
+        [r.method, r.images, *map(format_mean_std, (r.map, r.map_50)), f"{r.bytes:,}", f"{r.seconds:.0f}"]
+        for r in results
     ]
     timed = any(r.seconds for r in results)
     return md_table([row[: 5 + timed] for row in (head, *rows)])
-
-
-def score_text(
-    scores: Sequence[float],  # Percent, one a student
-) -> str:
-    "Write mean and deviation, or the only score"
-    return format_mean_std(scores) if len(scores) > 1 else f"{scores[0]:.1f}"
 
 # %% ../../nbs/toolkit/detecting/detection_methods.ipynb #bb598937
 def equal_bytes_images(
