@@ -213,7 +213,7 @@ def read_data(dataset: str, root: str, size: int, download: bool):
         raise BadInput(f"--size is {size}; name the height and width in pixels, or 0 for the dataset's own")
     return load_data(dataset, root, size or None, download).to(default_device())
 
-
+# %% ../nbs/toolkit/cli.ipynb #a410d974
 def read_pool(pool: str):
     "Read the pool in the folder `pool`, or that of the package's zoo; None if the word is a kind or a preset"
     from pathlib import Path
@@ -223,7 +223,7 @@ def read_pool(pool: str):
     is_pool = pool in zoo() or Path(pool).is_dir() and pool not in ("prior", "post")
     return load_pool(pool) if is_pool else None
 
-
+# %% ../nbs/toolkit/cli.ipynb #b57155c7
 def read_data_and_weights(dataset: str, root: str, size: int, download: bool, weights: str, recipe, pool=None):
     "Load a dataset, in the size and the normalization of its networks, and the converged network to prune, None if none is named"
     from teddy_nb.config import PostPoolConfig
@@ -395,7 +395,7 @@ def open_executor(cluster: str, logs: str):
         raise BadInput("teddy_submit needs the package submitit; install teddy_nb[slurm]") from e
     return AutoExecutor(logs, cluster=cluster, slurm_max_num_timeout=1000)
 
-
+# %% ../nbs/toolkit/cli.ipynb #b2c7bb70
 def find_command(command: str) -> list[str]:
     "Split a command, and find its program beside this Python or on the PATH"
     import shlex

@@ -407,7 +407,7 @@ def keep_pool(
 
     share_work([folder / "manifest.json"], lambda path: save_pool(pool, folder), whole, log, "pool")
 
-
+# %% ../nbs/toolkit/pipeline.ipynb #4ca938ab
 def run_settings(
     data: Splits,
     recipe: Recipe,
@@ -436,7 +436,7 @@ def card_fields(
         )
     return fields
 
-
+# %% ../nbs/toolkit/pipeline.ipynb #55eec223
 def save_figures(distilled: DistilledSet, run: Run):
     "Draw `images.png` (a row per class, at most 20 classes and 10 images each) and `curves.png` into the run folder"
 

@@ -149,7 +149,7 @@ class StageCost(NamedTuple):
     memory: float  # Bytes at the peak, of a device; of the process on a CPU
     disk: float  # Bytes that it leaves
 
-
+# %% ../nbs/07_scale.ipynb #eee17f08
 def measure_per_image(
     step: Callable[[int], object],  # Given a number of images, does what is to be timed
     batch: int,  # Images of the real batch

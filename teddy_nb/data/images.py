@@ -117,7 +117,7 @@ def split_evenly(
     check_value("batch_size", batch_size, Number(1, whole=True))
     return order.tensor_split(max(1, math.ceil(len(order) / batch_size)))
 
-
+# %% ../../nbs/toolkit/data/images.ipynb #bb5fb012
 class FileReader:
     "Read files in batches; where there are more than a thousand files, worker processes read them, and live as long as the reader"
 

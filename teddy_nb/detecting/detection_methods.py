@@ -51,7 +51,7 @@ class DetectionMethod:
     def score_path(self, folder: Path, seed: int) -> Path:
         return folder / f"{self.name.replace(' ', '_')}-{len(self.sets[0])}-{seed}.json"
 
-
+# %% ../../nbs/toolkit/detecting/detection_methods.ipynb #d9fec425
 @dataclass(frozen=True)
 class DetectionResult:
     "Scores of one method under one protocol"

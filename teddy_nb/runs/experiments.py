@@ -236,7 +236,7 @@ def run_experiment(
     seconds = {"set": set_seconds, "students": round(logged_seconds(home / "log.jsonl", "students"), 1)}
     return describe_result(experiment, asdict(result), pool, splits, n_sets, seconds)
 
-
+# %% ../../nbs/toolkit/runs/experiments.ipynb #3eac947b
 def describe_result(experiment, result, pool, splits, n_sets, seconds):
     "Collect what the file of a result holds"
     return {

@@ -106,7 +106,7 @@ def write_json(
     "Write `value` to `path` whole or not at all, indented for people"
     write_file(path, json.dumps(value, indent=1) + "\n")
 
-
+# %% ../../nbs/toolkit/runs/files.ipynb #f14f1451
 def read_json(
     path: Path,
     *keys: str,  # That an object must have

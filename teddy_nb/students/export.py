@@ -76,7 +76,7 @@ def write_hub(
     (train / "metadata.jsonl").write_text("\n".join(lines) + "\n")
     (train.parent / "README.md").write_text(hub_card(data), encoding="utf-8")
 
-
+# %% ../../nbs/toolkit/students/export.ipynb #9aa76689
 def hub_card(
     data: DistilledSet,
 ) -> str:
@@ -115,7 +115,7 @@ def export_set(
         FORMATS[kind](data, partial, *([epochs] if kind == "imagefolder" else []))
     return folder
 
-
+# %% ../../nbs/toolkit/students/export.ipynb #408b6aff
 def push_folder(
     folder: str | Path,  # From `export_set`, as `hub`
     repo: str,  # `user/name` on the Hugging Face Hub; made if it does not exist

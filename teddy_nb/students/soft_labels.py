@@ -259,7 +259,7 @@ def _owner(index):
     "Digest of an index, however many epochs are joined"
     return index_digest({**index, "epoch_sha256": []})
 
-
+# %% ../../nbs/toolkit/students/soft_labels.ipynb #a37fd338
 def write_epoch(
     path: Path,
     records: np.ndarray,  # From `encode`
@@ -478,7 +478,7 @@ def load_distilled(
     view = EpochView(data, read_augmentation(index["augmentation"]))
     return LabelledSet(view, StoredLabels(view, where, index))
 
-
+# %% ../../nbs/toolkit/students/soft_labels.ipynb #204e7654
 def read_augmentation(
     values: dict,  # From an index
 ) -> EpochAugConfig:

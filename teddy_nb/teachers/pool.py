@@ -224,7 +224,7 @@ def at_stages(
         raise BadInput(f"stage {missing[0]} lies outside the trajectory, which {extent}")
     return replace(self, kind="prior", teachers=tuple(kept[e] for e in epochs)).to(self.device)
 
-
+# %% ../../nbs/toolkit/teachers/pool.ipynb #8bf7839c
 @patch
 def at_accuracies(
     self: Pool,
@@ -544,7 +544,7 @@ def add(
         write_json(self.path / "times.json", read_times(self.path) | {teacher.file: teacher.seconds})
         self.write_progress()
 
-
+# %% ../../nbs/toolkit/teachers/pool.ipynb #a17b9028
 @patch
 def finish(
     self: PoolFolder,

@@ -125,7 +125,7 @@ def imagenet_wnids() -> list[str]:
     "Return the WordNet ids of ImageNet's 1000 classes, in the order of the logits"
     return (files("teddy_nb") / "data" / "imagenet_wnids.txt").read_text().split()
 
-
+# %% ../../nbs/toolkit/teachers/pretrained.ipynb #e84a8aca
 def class_rows(
     weights: Pretrained,
     n: int,  # Rows of its classifier

@@ -91,7 +91,7 @@ class FileViews(Dataset):
         image = open_image(self.files.paths[key[0]], self.files.channels)
         return pil_to_tensor(self.view(image, *key))
 
-
+# %% ../../nbs/toolkit/teachers/training.ipynb #219447a1
 @patch
 def view(
     self: FileViews,
