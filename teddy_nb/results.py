@@ -218,7 +218,7 @@ SEARCH_CFG = SynthesisConfig(
 STORED_MEANS = {"n_extractors": 20, "stored_augmentations": 24}
 SEARCH_LATE = replace(SEARCH_RECIPE, pool=PriorPoolConfig(replace(SEARCH_TRAINING, epochs=10), (4, 6, 8, 10)))
 SEARCH_COLUMNS = {  # Images per class: teachers, changes of the configuration, and more of them with fresh real images
-    1: (SEARCH_RECIPE, {"lr": 1.0}, {}),
+    1: (SEARCH_RECIPE, {"lr": 1.0, "ce_weight": 10.0}, {}),
     10: (SEARCH_RECIPE, {}, {}),
     50: (SEARCH_LATE, {"lr": 50.0, "n_teachers": 4, "iterations": 251}, {"batch_real": 256, "iterations": 1001}),
 }

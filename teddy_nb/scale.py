@@ -240,9 +240,8 @@ def statistics_cost(
 ) -> StageCost:
     "Estimate the passes over the data for class-wise statistics; nothing where BatchNorm's running averages do"
     cfg, model = recipe.synthesis, new_model(recipe.model, data, 0)
-    per_class = (cfg.classwise_share or cfg.class_mean_weight) and not cfg.batch_real
-    layers = norm_layers(model).values()
-    if all(isinstance(m, nn.BatchNorm2d) for m in layers) and not per_class:
+    per_class, layers = cfg.classwise_share or cfg.class_mean_weight, norm_layers(model).values()
+    if cfg.draws_real or all(isinstance(m, nn.BatchNorm2d) for m in layers) and not per_class:
         return StageCost("statistics", 0.0, 0.0, 0.0)
     seconds, memory = measure_per_image(forward_step(model, data), 500, data.device)
     seconds = max(seconds, reading_seconds(data, n_images, recipe.pool.training.augment))

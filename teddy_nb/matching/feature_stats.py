@@ -344,7 +344,9 @@ class HookedTeacher:
         folder: Path | None = None,  # Where computed statistics are kept; nowhere when None
     ):
         stats = TargetStats((), ())
-        if cfg.has_layer_losses:
+        if cfg.has_layer_losses and cfg.draws_real:  # Which give each step targets of its own
+            stats = TargetStats(_shifts(teacher.model, data), ())
+        elif cfg.has_layer_losses:
             stats = load_or_compute_stats(teacher.model, data, needs_class_stats(cfg), folder, cfg.precision)
         self.teacher, self.net = teacher, HookedNet(teacher.model, cfg.precision, stats.mean, cfg.has_layer_losses)
         class_batches = torch.arange(data.n_classes, device=data.device).split(cfg.batch_size)
@@ -364,7 +366,7 @@ class HookedTeachers(dict[Teacher, HookedTeacher]):
         "Compute the statistics of `teachers` that are not in the folder, shared with other processes"
         data, cfg, folder = self.args
         needs = lambda m: needs_class_stats(cfg) or not all(isinstance(v, BATCH_NORM) for v in norm_layers(m).values())
-        if folder is not None and cfg.has_layer_losses:
+        if folder is not None and cfg.has_layer_losses and not cfg.draws_real:
             needed = [t.model for t in dict.fromkeys(teachers) if t not in self and needs(t.model)]
             store_stats({stats_path(folder, m, data, cfg.precision): m for m in needed}, data, cfg.precision, log)
 
@@ -372,4 +374,4 @@ class HookedTeachers(dict[Teacher, HookedTeacher]):
 def needs_class_stats(cfg: SynthesisConfig) -> bool:
     "Return whether the statistics of each class enter the loss"
     part = cfg.teacher_part
-    return bool(part.classwise_share or part.class_mean_weight) and not cfg.draws_real
+    return bool(part.classwise_share or part.class_mean_weight)
