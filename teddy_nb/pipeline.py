@@ -22,7 +22,7 @@ import torch
 
 from .bn_matching import synthesize
 from .config import EvalConfig, PostPoolConfig, Recipe
-from .core import BadInput, default_device, dist_state, from_first
+from .core import BadInput, default_device, dist_state, format_mean_std, from_first
 from .data.images import Splits, random_index_per_class
 from .pool_post import count_macs, find_ratio, prune_pool
 from .pool_prior import train_pool
@@ -432,7 +432,7 @@ def card_fields(
     for cfg in (recipe.eval_hard, recipe.eval_soft):
         r = [r for r in results if r.labels == cfg.labels][-1]
         fields[f"accuracy with {'soft' if cfg.is_soft else 'class'} labels"] = (
-            f"{r.mean:.1f} ± {r.std:.1f} % ({r.protocol_text})"
+            f"{format_mean_std(r.accuracy)} % ({r.protocol_text})"
         )
     return fields
 
