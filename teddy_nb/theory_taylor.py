@@ -163,7 +163,7 @@ def taylor_gradient(
     match: Callable[[Tensor, Tensor], Tensor] = unit_match,  # Of g_T and g_S
     u: float = 0.0,  # Weight of the synthetic set's own loss at the last checkpoint
 ) -> Tensor:  # Like the images
-    "Return the gradient of Eq. 4 or 6 in the images with every checkpoint held fixed, one in memory at a time"
+    "Return the gradient of Eq. 4 or 6 in the images, with every checkpoint held fixed"
     x, y = synthetic[0].detach().requires_grad_(), synthetic[1]
     total = torch.zeros_like(x)
     for _ in range(steps):
@@ -267,7 +267,7 @@ def stretch_length(
     lr: float,  # Inner learning rate, alpha
     tolerance: float,  # Largest share of the remainder in the term that is kept
 ) -> float:  # Student steps
-    "Return after how many steps the remainder of Eq. 13 reaches `tolerance`, if the student's gradient did not change"
+    "Return the student steps after which the remainder of Eq. 13 reaches `tolerance`"
     g_s, g_t = grad(loss)(theta, *synthetic), grad(loss)(theta, *real)
     kept = (flatten(g_t) @ flatten(g_s)).abs()
     return float(2 * tolerance * kept / (lr * curvature(loss, theta, real, g_s).abs()))
