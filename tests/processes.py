@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import re
 import runpy
 import subprocess
 import sys
@@ -13,7 +12,6 @@ import pytest
 long = pytest.mark.skipif(not os.environ.get("TEDDY_RUN_ALL"), reason="takes long; set TEDDY_RUN_ALL=1 to run it")
 ENV = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TQDM_DISABLE": "1"}
 SCRIPTS = Path(__file__).parent / "scripts"
-SECONDS = re.compile(rb'"(seconds|set|students|digest)": [^{\n]*')  # And digests of what holds them
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["teddy_nb.pipeline", "teddy_nb.detection"])
 
@@ -38,15 +36,6 @@ def finish(*processes: multiprocessing.Process):
     for p in processes:
         p.join()
     assert not any(p.exitcode for p in processes), [p.exitcode for p in processes]
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    "Every file but logs, times and the locks of killed processes; JSON without its seconds"
-    files = (p for p in folder.rglob("*") if p.is_file() and p.suffix != ".lock")
-    found = {
-        p.relative_to(folder).as_posix(): p.read_bytes() for p in files if p.name not in ("log.jsonl", "times.json")
-    }
-    return {f: SECONDS.sub(b"", c) if f.endswith(".json") else c for f, c in found.items()}
 
 
 def call(*command: str | Path) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from processes import contents
 from safetensors.torch import load, save
 
 from teddy_nb import pipeline
@@ -17,7 +16,7 @@ from teddy_nb.core import BadInput
 from teddy_nb.students.soft_labels import load_distilled
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
-from crash_soak import DATA, short
+from crash_soak import DATA, SECONDS, short
 
 CFG = short("digits_prior")
 CFG = replace(CFG, synthesis=replace(CFG.synthesis, classwise_share=0.5))
@@ -114,6 +113,15 @@ def trees(tmp_path_factory):
     patch.setattr(os, "replace", original)
     yield home, results
     patch.undo()
+
+
+def contents(folder):
+    "Every file, without times"
+    files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    kept = {
+        f: c for f, c in files.items() if Path(f).name not in ("log.jsonl", "times.json") and not f.endswith(".lock")
+    }
+    return {f: SECONDS.sub(b"", c) if f.endswith(".json") else c for f, c in kept.items()}
 
 
 def scores(results):

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from processes import contents, finish, long, start
+from processes import finish, long, start
 from sklearn.datasets import load_digits
 from torch import nn
 from torchvision.datasets import ImageFolder
@@ -19,6 +19,13 @@ from teddy_nb.data.datasets import load_data
 from teddy_nb.teachers.pool import load_pool
 
 SCRIPT = "brief_distill.py"
+SECONDS = ("log.jsonl", "results.json", "times.json")
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    "Every file of a run but those that tell times, and the locks of killed processes"
+    files = (p for p in out.rglob("*") if p.is_file() and p.name not in SECONDS and p.suffix != ".lock")
+    return {p.relative_to(out).as_posix(): p.read_bytes() for p in files}
 
 
 @long
