@@ -334,7 +334,8 @@ def estimate_synthesis_cost(
 ) -> CostEstimate:
     "Time a few steps of a first batch of classes, and multiply"
     hooked = HookedTeachers(data, cfg) if hooked is None else hooked
-    cfg = replace(cfg, n_extractors=min(1, cfg.n_extractors))  # The others cost the same
+    one = {k: min(1, getattr(cfg, k)) for k in ("n_extractors", "stored_augmentations")}
+    cfg = replace(cfg, **one)  # The others cost the same
     size, classes = min(cfg.groups_per_batch * cfg.group_size, ipc), min(cfg.batch_size, data.n_classes)
     few = replace(data.subset(torch.cat(data.class_indices[:classes])), classes=data.classes[:classes])
     steps = cfg.iterations * math.ceil(math.ceil(ipc / size) / devices) * math.ceil(data.n_classes / classes)

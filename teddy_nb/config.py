@@ -175,6 +175,12 @@ def draws_real(self: SynthesisConfig) -> bool:
     "Whether each step draws real images"
     return self.batch_real > 0 and not self.stored_augmentations
 
+
+@patch(as_prop=True)
+def has_dataset_targets(self: SynthesisConfig) -> bool:
+    "Whether the teachers' layers are compared with statistics of the whole set"
+    return self.has_layer_losses and not self.draws_real
+
 # %% ../nbs/toolkit/config.ipynb #ae075f87
 @patch(as_prop=True)
 def teacher_part(self: SynthesisConfig) -> SynthesisConfig:

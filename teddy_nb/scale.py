@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['STAGE_COLOURS', 'DATASET_SHAPES', 'MadeFile', 'files_made', 'plot_timeline', 'BytesMoved', 'bytes_per_activation',
            'preset_dataset', 'dummy_data', 'StageCost', 'measure_per_image', 'training_step', 'forward_step',
-           'reading_seconds', 'teacher_cost', 'statistics_cost', 'synthesis_cost', 'label_cost', 'student_cost',
-           'Forecast', 'format_seconds', 'format_bytes', 'forecast', 'Simulated', 'simulate_run']
+           'reading_seconds', 'training_passes', 'teacher_cost', 'statistics_cost', 'synthesis_cost', 'label_cost',
+           'student_cost', 'Forecast', 'format_seconds', 'format_bytes', 'forecast', 'Simulated', 'simulate_run']
 
 # %% ../nbs/07_scale.ipynb #801b1ca0
 import heapq
@@ -28,16 +28,17 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .bn_matching import estimate_synthesis_cost
-from .config import PostPoolConfig, Recipe
+from .config import PostPoolConfig, PriorPoolConfig, Recipe
 from .core import BadInput, cpu_count, default_device, md_table, plural
 from .data.datasets import DATASETS, class_manifest
 from .data.images import IN_MEMORY_BYTES, ImageFiles, ImageSet
 from .matching.cost import peak_memory, reset_peak_memory, time_steps
-from .matching.feature_stats import moments, norm_layers
+from .matching.feature_stats import moments, needs_pass, norm_layers
 from .pool_post import count_macs
 from .students.soft_labels import LABEL_BATCH, plan_storage
 
 # %% ../nbs/07_scale.ipynb #97f38ddd
+from .teachers.models import last_linear
 from .teachers.pool import make_teacher
 from .teachers.training import FileViews, make_optimizer, new_model, train_step
 
@@ -215,6 +216,15 @@ def reading_seconds(
     return (time.perf_counter() - begin) / len(paths) / min(cpu_count(), 8)
 
 # %% ../nbs/07_scale.ipynb #5d5cb693
+def training_passes(
+    pool: PriorPoolConfig | PostPoolConfig,
+) -> float:
+    "Return how often the trainings of a pool go through the data"
+    if isinstance(pool, PostPoolConfig):
+        return pool.training.epochs + pool.size * pool.finetune.epochs
+    return pool.training.epochs * pool.trajectories
+
+
 def teacher_cost(
     recipe: Recipe,
     data: ImageSet,
@@ -222,9 +232,7 @@ def teacher_cost(
     devices: int,
 ) -> StageCost:
     "Estimate the training of the pool, shared by all devices step by step"
-    cfg, passes = recipe.pool.training, recipe.pool.training.epochs
-    if isinstance(recipe.pool, PostPoolConfig):
-        passes += recipe.pool.size * recipe.pool.finetune.epochs
+    cfg, passes = recipe.pool.training, training_passes(recipe.pool)
     model = new_model(recipe.model, data, 0)
     seconds, memory = measure_per_image(training_step(model, data, cfg), cfg.batch_size, data.device)
     seconds = max(seconds, reading_seconds(data, n_images, cfg.augment))
@@ -238,18 +246,18 @@ def statistics_cost(
     n_images: int,  # Of the training part
     devices: int,
 ) -> StageCost:
-    "Estimate the passes over the data for class-wise statistics; nothing where BatchNorm's running averages do"
+    "Estimate the teachers' passes over the data, where their targets need one, and the extractors' stored class means"
     cfg, model = recipe.synthesis, new_model(recipe.model, data, 0)
-    per_class, layers = cfg.classwise_share or cfg.class_mean_weight, norm_layers(model).values()
-    if cfg.draws_real or all(isinstance(m, nn.BatchNorm2d) for m in layers) and not per_class:
+    teachers = recipe.pool.size if needs_pass(model, cfg) else 0
+    means = cfg.n_extractors * cfg.stored_augmentations * data.n_classes
+    images = math.ceil(teachers / devices) * n_images + means * cfg.batch_real
+    if not images:
         return StageCost("statistics", 0.0, 0.0, 0.0)
     seconds, memory = measure_per_image(forward_step(model, data), 500, data.device)
     seconds = max(seconds, reading_seconds(data, n_images, recipe.pool.training.augment))
-    channels = sum(m.num_features for m in layers if hasattr(m, "num_features"))
-    rounds = math.ceil(recipe.pool.size / devices)
-    return StageCost(
-        "statistics", rounds * n_images * seconds, memory, recipe.pool.size * channels * 8 * data.n_classes
-    )
+    channels = sum(m.num_features for m in norm_layers(model).values() if hasattr(m, "num_features"))
+    disk = 8 * teachers * channels * data.n_classes + 4 * means * last_linear(model).in_features
+    return StageCost("statistics", images * seconds, memory, disk)
 
 # %% ../nbs/07_scale.ipynb #f96e7163
 def synthesis_cost(
@@ -261,7 +269,8 @@ def synthesis_cost(
     "Estimate the steps on the pixels of Teddy and of the single teacher beside it, an image block to a device"
     teachers = [new_model(recipe.model, data, seed) for seed in range(recipe.synthesis.n_teachers)]
     teachers = [make_teacher(m, recipe.model, seed, 0.0, data) for seed, m in enumerate(teachers)]
-    cfg = replace(recipe.synthesis, init="noise", class_mean_weight=0.0, classwise_share=0.0)
+    class_means = recipe.synthesis.class_mean_weight if recipe.synthesis.n_extractors else 0.0
+    cfg = replace(recipe.synthesis, init="noise", classwise_share=0.0, class_mean_weight=class_means)  # Without a pass
     cost = estimate_synthesis_cost(teachers, data, cfg, ipc, devices)
     both = 1 + 1 / (cfg.n_teachers if cfg.schedule == "all" else 1)
     pixels = ipc * data.n_classes * data.channels * data.size**2

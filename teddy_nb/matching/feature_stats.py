@@ -6,7 +6,7 @@
 __all__ = ['BATCH_NORM', 'OTHER_NORMS', 'norm_layers', 'batch_stats', 'bn_layers', 'running_stats', 'capture_bn_stats', 'moments',
            'TeacherOutput', 'AvgPool', 'fuse_pools', 'HookedNet', 'TargetStats', 'compute_stats',
            'load_or_compute_stats', 'store_stats', 'stats_key', 'stats_path', 'HookedTeacher', 'HookedTeachers',
-           'needs_class_stats']
+           'needs_pass', 'needs_class_stats']
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #d301c0ab
 import copy
@@ -344,10 +344,10 @@ class HookedTeacher:
         folder: Path | None = None,  # Where computed statistics are kept; nowhere when None
     ):
         stats = TargetStats((), ())
-        if cfg.has_layer_losses and cfg.draws_real:  # Which give each step targets of its own
-            stats = TargetStats(_shifts(teacher.model, data), ())
-        elif cfg.has_layer_losses:
+        if cfg.has_dataset_targets:
             stats = load_or_compute_stats(teacher.model, data, needs_class_stats(cfg), folder, cfg.precision)
+        elif cfg.has_layer_losses:  # Real images give each step targets of its own
+            stats = TargetStats(_shifts(teacher.model, data), ())
         self.teacher, self.net = teacher, HookedNet(teacher.model, cfg.precision, stats.mean, cfg.has_layer_losses)
         class_batches = torch.arange(data.n_classes, device=data.device).split(cfg.batch_size)
         self.targets = [stats.for_classes(self.net, y) for y in class_batches]  # One for each batch of classes
@@ -365,10 +365,15 @@ class HookedTeachers(dict[Teacher, HookedTeacher]):
     def store(self, teachers: Sequence[Teacher], log: Callable | None = None) -> None:
         "Compute the statistics of `teachers` that are not in the folder, shared with other processes"
         data, cfg, folder = self.args
-        needs = lambda m: needs_class_stats(cfg) or not all(isinstance(v, BATCH_NORM) for v in norm_layers(m).values())
-        if folder is not None and cfg.has_layer_losses and not cfg.draws_real:
-            needed = [t.model for t in dict.fromkeys(teachers) if t not in self and needs(t.model)]
+        if folder is not None:
+            needed = [t.model for t in dict.fromkeys(teachers) if t not in self and needs_pass(t.model, cfg)]
             store_stats({stats_path(folder, m, data, cfg.precision): m for m in needed}, data, cfg.precision, log)
+
+
+def needs_pass(model: nn.Module, cfg: SynthesisConfig) -> bool:
+    "Return whether a model's targets take a pass over the data, which BatchNorm's averages and real images save"
+    averages = all(isinstance(m, BATCH_NORM) for m in norm_layers(model).values())
+    return cfg.has_dataset_targets and (needs_class_stats(cfg) or not averages)
 
 
 def needs_class_stats(cfg: SynthesisConfig) -> bool:
