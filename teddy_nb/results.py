@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['METHOD_NAMES', 'VARIANTS', 'TABLE3', 'TABLE3_CFG', 'SEARCH_TRAINING', 'SEARCH_RECIPE', 'SEARCH_CFG', 'STORED_MEANS',
            'SEARCH_LATE', 'SEARCH_COLUMNS', 'TABLE1', 'CLASS_SHARES', 'TABLE2', 'TABLES', 'row_label', 'column_label',
-           'table_entries', 'table_grid', 'method_table', 'footnote', 'table3', 'table3_search', 'table3_stages',
-           'evaluations', 'table3_evaluations', 'table1', 'table1_small', 'table2', 'table2_small', 'Table',
-           'report_table', 'report_run', 'report', 'select_experiments']
+           'table_entries', 'table_grid', 'method_table', 'footnote', 'table3', 'table3_search', 'short_students',
+           'table3_stages', 'table3_trials', 'evaluations', 'table3_evaluations', 'table1', 'table1_small', 'table2',
+           'table2_small', 'Table', 'report_table', 'report_run', 'report', 'select_experiments']
 
 # %% ../nbs/08_results.ipynb #41f6a8f1
 from collections.abc import Callable, Sequence
@@ -250,10 +250,14 @@ def table3_search(
     return experiments
 
 # %% ../nbs/08_results.ipynb #358f536e
+def short_students(cfg: EvalConfig, n: int) -> EvalConfig:
+    "Return a protocol with `n` students of 300 epochs"
+    return replace(cfg, n_students=n, training=replace(cfg.training, epochs=300, lr_step=151))
+
+
 def table3_stages() -> list[Experiment]:
     "Return the search's question of the stage of the teachers that give cross-entropy, at ten images a class and at fifty"
-    eval_cfg = replace(get_protocol("table3-instance"), n_students=4)
-    eval_cfg = replace(eval_cfg, training=replace(eval_cfg.training, epochs=300, lr_step=151))
+    eval_cfg = short_students(get_protocol("table3-instance"), 4)
     one = PriorPoolConfig(replace(SEARCH_TRAINING, epochs=10), (1,))
     stages = {f"epoch_{e}": replace(SEARCH_RECIPE, pool=replace(one, stages=(e,))) for e in (1, 3, 6, 10)}
     cfg = replace(SEARCH_CFG, **STORED_MEANS)
@@ -271,6 +275,35 @@ def table3_stages() -> list[Experiment]:
     fields = lambda cfg, recipe: {"method_cfg": cfg, "teacher_recipe": recipe, "paper": None}
     named = {f"table3_stages/cifar10/50/{name}": fields(*row) for name, row in fifty.items()}
     return ten + [replace(late["teddy_search"], name=name, **row) for name, row in named.items()]
+
+# %% ../nbs/08_results.ipynb #d647ed9a
+def table3_trials() -> list[Experiment]:
+    "Return the search's trials of one change to the recipe with stored class means, at one image a class and at fifty"
+    one, fifty = (e for e in table3_search() if e.ipc != 10 and e.name.endswith("search_stored"))
+    fifty = replace(fifty, eval_cfg=short_students(fifty.eval_cfg, 1))
+    pool = lambda epochs, stages, n: PriorPoolConfig(replace(SEARCH_TRAINING, epochs=epochs), stages, n)
+    early, first, late = pool(3, (1, 2, 3), 3), pool(3, (1,), 3), pool(10, (6, 8, 10), 3)
+    own_means = {"n_extractors": 0, "stored_augmentations": 0, "batch_real": 128, "lr": 30.0}
+    rows = {
+        "1/weight_2.5": (one, early, {"ce_weight": 2.5}),
+        "1/weight_30": (one, early, {"ce_weight": 30.0}),
+        "1/first_epoch_weight_2.5": (one, first, {"ce_weight": 2.5}),
+        "1/first_epoch": (one, first, {}),
+        "50/nine_teachers": (fifty, late, {}),
+        "50/weight_0.5": (fifty, late, {"ce_weight": 0.5}),
+        "50/weight_10": (fifty, late, {"ce_weight": 10.0}),
+        "50/farther_means": (fifty, late, {"lr": 125.0, "ce_weight": 1.0}),
+        "50/own_means": (fifty, late, own_means),
+        "50/four_teachers": (fifty, pool(10, (4, 6, 8, 10), 1), {}),
+        "50/later_teachers": (fifty, pool(20, (14, 16, 18, 20), 1), {}),
+    }
+    cfg = lambda e, p, changes: replace(e.method_cfg, n_teachers=p.size, **changes)
+    fields = lambda e, p, c: {
+        "method_cfg": cfg(e, p, c),
+        "teacher_recipe": replace(SEARCH_RECIPE, pool=p),
+        "paper": None,
+    }
+    return [replace(row[0], name=f"table3_trials/cifar10/{name}", **fields(*row)) for name, row in rows.items()]
 
 # %% ../nbs/08_results.ipynb #f18c1c9e
 def evaluations() -> dict[str, EvalConfig]:
@@ -397,6 +430,9 @@ TABLES = {
     "table3_search": Table("Table 3 with the recipe of the search, students with InstanceNorm", table3_search),
     "table3_search_batch": Table("The same, students with BatchNorm", partial(table3_search, "batch")),
     "table3_stages": Table("Which teachers give cross-entropy, in the recipe of the search", table3_stages, False),
+    "table3_trials": Table(
+        "One change at a time to the recipe of the search, stored class means", table3_trials, False
+    ),
     "table3_evaluations": Table("Four sets under four evaluations", table3_evaluations, False),
     "ablations": Table("One hyperparameter at a time, CIFAR-10 at ten images a class", ablation_experiments, False),
 }
