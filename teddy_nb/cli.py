@@ -255,14 +255,14 @@ def show_progress(out):
 # %% ../nbs/toolkit/cli.ipynb #748e02a9
 def print_comparison(run, results):
     "Print the table of a run and where it lies, in the first process"
-    from teddy_nb.core import dist_state
+    from teddy_nb.core import dist_state, plural
     from teddy_nb.validation import result_table
 
     if not dist_state().is_main_process:
         return
     if results:
-        students = results[0].protocol["students"]
-        print(f"{students} students a row, pool made in {run.seconds('pool'):.0f} s\n")
+        students = plural(results[0].protocol["students"], "student")
+        print(f"{students} a row, pool made in {run.seconds('pool'):.0f} s\n")
         print(result_table(results))
         if (n := results[0].protocol["test_images"]) < 100:
             print(f"\nOne of the {n} test images is {100 / n:.1f} points; smaller differences say nothing.")

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['METHOD_NAMES', 'VARIANTS', 'TABLE3', 'TABLE3_CFG', 'SEARCH_TRAINING', 'SEARCH_RECIPE', 'SEARCH_CFG', 'STORED_MEANS',
-           'SEARCH_LATE', 'SEARCH_COLUMNS', 'TABLE1', 'CLASS_SHARES', 'TABLE2', 'TABLES', 'row_label', 'column_label',
-           'table_entries', 'table_grid', 'method_table', 'footnote', 'table3', 'table3_search', 'short_students',
-           'table3_stages', 'table3_trials', 'evaluations', 'table3_evaluations', 'table1', 'table1_small', 'table2',
-           'table2_small', 'Table', 'report_table', 'report_run', 'report', 'select_experiments']
+           'SEARCH_LATE', 'SEARCH_COLUMNS', 'TRIALS', 'TABLE1', 'CLASS_SHARES', 'TABLE2', 'TABLES', 'row_label',
+           'column_label', 'table_entries', 'table_grid', 'method_table', 'footnote', 'table3', 'table3_search',
+           'short_students', 'table3_stages', 'table3_trials', 'evaluations', 'table3_evaluations', 'table1',
+           'table1_small', 'table2', 'table2_small', 'Table', 'report_table', 'report_run', 'report',
+           'select_experiments']
 
 # %% ../nbs/08_results.ipynb #41f6a8f1
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from teddy_nb.config import (
     BilevelConfig,
     DMConfig,
     EvalConfig,
+    PostPoolConfig,
     PriorPoolConfig,
     SynthesisConfig,
     get_protocol,
@@ -277,33 +279,41 @@ def table3_stages() -> list[Experiment]:
     return ten + [replace(late["teddy_search"], name=name, **row) for name, row in named.items()]
 
 # %% ../nbs/08_results.ipynb #d647ed9a
+_FIRST, _TEN = replace(SEARCH_RECIPE.pool, stages=(1,)), SEARCH_LATE.pool.training
+_LATE = PriorPoolConfig(_TEN, (6, 8, 10), trajectories=3)
+_LATER = PriorPoolConfig(replace(_TEN, epochs=20), (14, 16, 18, 20))
+_PRUNED = PostPoolConfig(_TEN, 8, finetune=replace(_TEN, epochs=2), curve_window=(4, 10))
+_OWN_MEANS = {"n_extractors": 0, "stored_augmentations": 0, "batch_real": 128, "lr": 30.0}
+TRIALS = {  # Images per class, and what is tried: teachers, and changes of the configuration
+    1: {
+        "weight_2.5": (SEARCH_RECIPE.pool, {"ce_weight": 2.5}),
+        "weight_30": (SEARCH_RECIPE.pool, {"ce_weight": 30.0}),
+        "first_epoch_weight_2.5": (_FIRST, {"ce_weight": 2.5}),
+        "first_epoch": (_FIRST, {}),
+    },
+    50: {
+        "nine_teachers": (_LATE, {}),
+        "weight_0.5": (_LATE, {"ce_weight": 0.5}),
+        "weight_10": (_LATE, {"ce_weight": 10.0}),
+        "farther_means": (_LATE, {"lr": 125.0, "ce_weight": 1.0}),
+        "own_means": (_LATE, _OWN_MEANS),
+        "four_teachers": (SEARCH_LATE.pool, {}),
+        "later_teachers": (_LATER, {}),
+        "pruned_teachers": (_PRUNED, {}),
+    },
+}
+
+# %% ../nbs/08_results.ipynb #73cfceb0
 def table3_trials() -> list[Experiment]:
-    "Return the search's trials of one change to the recipe with stored class means, at one image a class and at fifty"
-    one, fifty = (e for e in table3_search() if e.ipc != 10 and e.name.endswith("search_stored"))
-    fifty = replace(fifty, eval_cfg=short_students(fifty.eval_cfg, 1))
-    pool = lambda epochs, stages, n: PriorPoolConfig(replace(SEARCH_TRAINING, epochs=epochs), stages, n)
-    early, first, late = pool(3, (1, 2, 3), 3), pool(3, (1,), 3), pool(10, (6, 8, 10), 3)
-    own_means = {"n_extractors": 0, "stored_augmentations": 0, "batch_real": 128, "lr": 30.0}
-    rows = {
-        "1/weight_2.5": (one, early, {"ce_weight": 2.5}),
-        "1/weight_30": (one, early, {"ce_weight": 30.0}),
-        "1/first_epoch_weight_2.5": (one, first, {"ce_weight": 2.5}),
-        "1/first_epoch": (one, first, {}),
-        "50/nine_teachers": (fifty, late, {}),
-        "50/weight_0.5": (fifty, late, {"ce_weight": 0.5}),
-        "50/weight_10": (fifty, late, {"ce_weight": 10.0}),
-        "50/farther_means": (fifty, late, {"lr": 125.0, "ce_weight": 1.0}),
-        "50/own_means": (fifty, late, own_means),
-        "50/four_teachers": (fifty, pool(10, (4, 6, 8, 10), 1), {}),
-        "50/later_teachers": (fifty, pool(20, (14, 16, 18, 20), 1), {}),
-    }
-    cfg = lambda e, p, changes: replace(e.method_cfg, n_teachers=p.size, **changes)
-    fields = lambda e, p, c: {
-        "method_cfg": cfg(e, p, c),
-        "teacher_recipe": replace(SEARCH_RECIPE, pool=p),
-        "paper": None,
-    }
-    return [replace(row[0], name=f"table3_trials/cifar10/{name}", **fields(*row)) for name, row in rows.items()]
+    "Return the search's trials of one change to the recipe with stored class means; at fifty with one short student each"
+    experiments = []
+    for e in (e for e in table3_search() if e.ipc in TRIALS and e.name.endswith("search_stored")):
+        eval_cfg = e.eval_cfg if e.ipc == 1 else short_students(e.eval_cfg, 1)
+        for name, (pool, changes) in TRIALS[e.ipc].items():
+            cfg = replace(e.method_cfg, n_teachers=pool.size, **changes)
+            args = f"table3_trials/cifar10/{e.ipc}/{name}", "teddy", e.ipc, cfg, eval_cfg, CIFAR10
+            experiments.append(Experiment(*args, replace(SEARCH_RECIPE, pool=pool)))
+    return experiments
 
 # %% ../nbs/08_results.ipynb #f18c1c9e
 def evaluations() -> dict[str, EvalConfig]:

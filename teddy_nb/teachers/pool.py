@@ -72,7 +72,7 @@ class Teacher:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("model", "seconds")}
 
     def __repr__(self):
-        return f"Teacher({self.arch}, {self.stage:g} epochs, {self.accuracy:.1%})"
+        return f"Teacher({self.arch}, {self.stage:g} epoch{'s' * (self.stage != 1)}, {self.accuracy:.1%})"
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #c3d9394e
 def teacher_file(
