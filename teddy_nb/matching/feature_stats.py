@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BATCH_NORM', 'OTHER_NORMS', 'norm_layers', 'batch_stats', 'bn_layers', 'running_stats', 'capture_bn_stats', 'moments',
-           'TeacherOutput', 'AvgPool', 'fuse_pools', 'HookedNet', 'TargetStats', 'compute_stats',
+           'TeacherOutput', 'AvgPool', 'fuse_pools', 'HookedNet', 'TargetStats', 'compute_stats', 'has_running_stats',
            'load_or_compute_stats', 'store_stats', 'stats_key', 'stats_path', 'HookedTeacher', 'HookedTeachers',
            'needs_pass', 'needs_class_stats']
 
@@ -248,6 +248,11 @@ def _class_averages(net, data):
     return [s / data.counts.to(device)[:, None] for s in sums]
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #c2513d34
+def has_running_stats(model: nn.Module) -> bool:
+    "Return whether every norm layer is a BatchNorm, whose running averages stand for the data"
+    return all(isinstance(m, BATCH_NORM) for m in norm_layers(model).values())
+
+
 def load_or_compute_stats(
     model: nn.Module,  # In evaluation mode, on the data's device
     data: ImageSet,
@@ -256,7 +261,7 @@ def load_or_compute_stats(
     precision: str = "fp32",  # or `bf16`, in which the data pass through the network
 ) -> TargetStats:
     "Return running averages where the network has them, the rest from the data or from the file of an earlier pass"
-    has_running = all(isinstance(m, BATCH_NORM) for m in norm_layers(model).values())
+    has_running = has_running_stats(model)
     if has_running and not per_class:
         return TargetStats.from_bn(model)
     if folder is None:
@@ -372,8 +377,7 @@ class HookedTeachers(dict[Teacher, HookedTeacher]):
 
 def needs_pass(model: nn.Module, cfg: SynthesisConfig) -> bool:
     "Return whether a model's targets take a pass over the data, which BatchNorm's averages and real images save"
-    averages = all(isinstance(m, BATCH_NORM) for m in norm_layers(model).values())
-    return cfg.has_dataset_targets and (needs_class_stats(cfg) or not averages)
+    return cfg.has_dataset_targets and (needs_class_stats(cfg) or not has_running_stats(model))
 
 
 def needs_class_stats(cfg: SynthesisConfig) -> bool:
