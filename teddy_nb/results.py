@@ -284,6 +284,7 @@ _LATE = PriorPoolConfig(_TEN, (6, 8, 10), trajectories=3)
 _LATER = PriorPoolConfig(replace(_TEN, epochs=20), (14, 16, 18, 20))
 _PRUNED = PostPoolConfig(_TEN, 8, finetune=replace(_TEN, epochs=2), curve_window=(4, 10))
 _OWN_MEANS = {"n_extractors": 0, "stored_augmentations": 0, "batch_real": 128, "lr": 30.0}
+_FRESH = {"n_extractors": SEARCH_CFG.n_extractors, "stored_augmentations": 0, "batch_real": 128, "iterations": 1001}
 TRIALS = {  # Images per class, and what is tried: teachers, and changes of the configuration
     1: {
         "weight_2.5": (SEARCH_RECIPE.pool, {"ce_weight": 2.5}),
@@ -297,6 +298,7 @@ TRIALS = {  # Images per class, and what is tried: teachers, and changes of the 
         "weight_10": (_LATE, {"ce_weight": 10.0}),
         "farther_means": (_LATE, {"lr": 125.0, "ce_weight": 1.0}),
         "own_means": (_LATE, _OWN_MEANS),
+        "fresh_images": (_LATE, _FRESH),
         "four_teachers": (SEARCH_LATE.pool, {}),
         "later_teachers": (_LATER, {}),
         "pruned_teachers": (_PRUNED, {}),

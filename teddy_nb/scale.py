@@ -33,7 +33,7 @@ from .core import BadInput, cpu_count, default_device, md_table, plural
 from .data.datasets import DATASETS, class_manifest
 from .data.images import IN_MEMORY_BYTES, ImageFiles, ImageSet
 from .matching.cost import peak_memory, reset_peak_memory, time_steps
-from .matching.feature_stats import moments, needs_pass, norm_layers
+from .matching.feature_stats import HookedNet, moments, needs_pass, norm_layers
 from .pool_post import count_macs
 from .students.soft_labels import LABEL_BATCH, plan_storage
 
@@ -255,7 +255,7 @@ def statistics_cost(
         return StageCost("statistics", 0.0, 0.0, 0.0)
     seconds, memory = measure_per_image(forward_step(model, data), 500, data.device)
     seconds = max(seconds, reading_seconds(data, n_images, recipe.pool.training.augment))
-    channels = sum(m.num_features for m in norm_layers(model).values() if hasattr(m, "num_features"))
+    channels = sum(m.shape[1] for m in forward_step(HookedNet(model.eval()), data)(1).m1)
     disk = 8 * teachers * channels * data.n_classes + 4 * means * last_linear(model).in_features
     return StageCost("statistics", images * seconds, memory, disk)
 
