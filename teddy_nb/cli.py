@@ -487,23 +487,22 @@ def check_output(out: str):
 # %% ../nbs/toolkit/cli.ipynb #4be1dc51
 @call_parse
 def teddy_forecast(
-    recipe: str = "",  # A preset, or with --dataset also prior or post; imagenet_prior if not given, or the prior preset of --dataset
     dataset: str = "",  # A folder of class folders, or a named dataset under --root, to be read; the preset's shape alone if not given
+    pool: str = "prior",  # prior, post, or a preset such as imagenet_prior_21_61; ImageNet's without --dataset
     ipc: int = 50,  # Images per class
     devices: int = 1,  # Devices like this one that share the work
     root: str = "data",  # Where a named dataset lies
     size: int = 0,  # Height and width of the images in pixels; 0 for the dataset's own
+    model: str = "",  # Architecture of the teachers; the preset's if not given
+    recipe: str = "",  # TOML file with any field of the recipe
 ):
     "Forecast time, memory and disk of every stage of a run on this machine, from a few timed steps of each"
     with one_line_errors("teddy_forecast"):
-        from teddy_nb.config import get_recipe
         from teddy_nb.scale import forecast
 
-        if not dataset:
-            print(forecast(get_recipe(recipe or "imagenet_prior"), ipc, devices))
-            return
-        chosen = choose_recipe(dataset, recipe or "prior")
-        print(forecast(chosen, ipc, devices, read_data(dataset, root, size, download=False).train))
+        chosen = choose_recipe(dataset or "imagenet", pool, model=model, file=recipe)
+        data = read_data(dataset, root, size, download=False).train if dataset else None
+        print(forecast(chosen, ipc, devices, data))
 
 # %% ../nbs/toolkit/cli.ipynb #eaa04f4a
 @call_parse
