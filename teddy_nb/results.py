@@ -273,7 +273,8 @@ def table3_stages() -> list[Experiment]:
     late = {e.name.rpartition("/")[2]: e for e in table3_search() if e.ipc == 50}
     fresh, stored = (replace(late[k].method_cfg, n_teachers=9) for k in ("teddy_search", "teddy_search_stored"))
     three = replace(SEARCH_RECIPE, pool=replace(one, stages=(6, 8, 10), trajectories=3))
-    fifty = {"early": (fresh, SEARCH_RECIPE), "early_stored": (stored, SEARCH_RECIPE), "late_stored": (stored, three)}
+    fifty = {"early": (fresh, SEARCH_RECIPE), "early_stored": (stored, SEARCH_RECIPE)}
+    fifty |= {"late": (replace(fresh, batch_real=128), three), "late_stored": (stored, three)}
     fields = lambda cfg, recipe: {"method_cfg": cfg, "teacher_recipe": recipe, "paper": None}
     named = {f"table3_stages/cifar10/50/{name}": fields(*row) for name, row in fifty.items()}
     return ten + [replace(late["teddy_search"], name=name, **row) for name, row in named.items()]
