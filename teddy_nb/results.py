@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['METHOD_NAMES', 'VARIANTS', 'TABLE3', 'TABLE3_CFG', 'SEARCH_TRAINING', 'SEARCH_RECIPE', 'SEARCH_CFG', 'STORED_MEANS',
-           'SEARCH_LATE', 'SEARCH_COLUMNS', 'TRIALS', 'TABLE1', 'CLASS_SHARES', 'TABLE2', 'TABLES', 'row_label',
-           'column_label', 'table_entries', 'table_grid', 'method_table', 'footnote', 'table3', 'table3_search',
-           'short_students', 'table3_stages', 'table3_trials', 'evaluations', 'table3_evaluations', 'table1',
-           'table1_small', 'table2', 'table2_small', 'Table', 'report_table', 'report_run', 'report',
+           'SEARCH_LATE', 'SEARCH_THREE', 'SEARCH_COLUMNS', 'TRIALS', 'TABLE1', 'CLASS_SHARES', 'TABLE2', 'TABLES',
+           'row_label', 'column_label', 'table_entries', 'table_grid', 'method_table', 'footnote', 'table3',
+           'table3_search', 'short_students', 'table3_stages', 'table3_trials', 'evaluations', 'table3_evaluations',
+           'table1', 'table1_small', 'table2', 'table2_small', 'Table', 'report_table', 'report_run', 'report',
            'select_experiments']
 
 # %% ../nbs/08_results.ipynb #41f6a8f1
@@ -219,6 +219,7 @@ SEARCH_CFG = SynthesisConfig(
 )
 STORED_MEANS = {"n_extractors": 20, "stored_augmentations": 24}
 SEARCH_LATE = replace(SEARCH_RECIPE, pool=PriorPoolConfig(replace(SEARCH_TRAINING, epochs=10), (4, 6, 8, 10)))
+SEARCH_THREE = replace(SEARCH_LATE, pool=replace(SEARCH_LATE.pool, stages=(6, 8, 10), trajectories=3))
 SEARCH_COLUMNS = {  # Images per class: teachers, changes of the configuration, and more of them with fresh real images
     1: (SEARCH_RECIPE, {"lr": 1.0, "ce_weight": 10.0}, {}),
     10: (SEARCH_RECIPE, {}, {}),
@@ -260,8 +261,7 @@ def short_students(cfg: EvalConfig, n: int) -> EvalConfig:
 def table3_stages() -> list[Experiment]:
     "Return the search's question of the stage of the teachers that give cross-entropy, at ten images a class and at fifty"
     eval_cfg = short_students(get_protocol("table3-instance"), 4)
-    one = PriorPoolConfig(replace(SEARCH_TRAINING, epochs=10), (1,))
-    stages = {f"epoch_{e}": replace(SEARCH_RECIPE, pool=replace(one, stages=(e,))) for e in (1, 3, 6, 10)}
+    stages = {f"epoch_{e}": replace(SEARCH_LATE, pool=replace(SEARCH_LATE.pool, stages=(e,))) for e in (1, 3, 6, 10)}
     cfg = replace(SEARCH_CFG, **STORED_MEANS)
     rows = {"no_cross_entropy": (replace(cfg, n_teachers=1, ce_weight=0.0), stages["epoch_1"])}
     rows |= {name: (replace(cfg, n_teachers=1), recipe) for name, recipe in stages.items()}
@@ -272,16 +272,15 @@ def table3_stages() -> list[Experiment]:
     ]
     late = {e.name.rpartition("/")[2]: e for e in table3_search() if e.ipc == 50}
     fresh, stored = (replace(late[k].method_cfg, n_teachers=9) for k in ("teddy_search", "teddy_search_stored"))
-    three = replace(SEARCH_RECIPE, pool=replace(one, stages=(6, 8, 10), trajectories=3))
     fifty = {"early": (fresh, SEARCH_RECIPE), "early_stored": (stored, SEARCH_RECIPE)}
-    fifty |= {"late": (replace(fresh, batch_real=128), three), "late_stored": (stored, three)}
+    fifty |= {"late": (replace(fresh, batch_real=128), SEARCH_THREE), "late_stored": (stored, SEARCH_THREE)}
     fields = lambda cfg, recipe: {"method_cfg": cfg, "teacher_recipe": recipe, "paper": None}
     named = {f"table3_stages/cifar10/50/{name}": fields(*row) for name, row in fifty.items()}
     return ten + [replace(late["teddy_search"], name=name, **row) for name, row in named.items()]
 
 # %% ../nbs/08_results.ipynb #d647ed9a
 _FIRST, _TEN = replace(SEARCH_RECIPE.pool, stages=(1,)), SEARCH_LATE.pool.training
-_LATE = PriorPoolConfig(_TEN, (6, 8, 10), trajectories=3)
+_LATE = SEARCH_THREE.pool
 _LATER = PriorPoolConfig(replace(_TEN, epochs=20), (14, 16, 18, 20))
 _PRUNED = PostPoolConfig(_TEN, 8, finetune=replace(_TEN, epochs=2), curve_window=(4, 10))
 _OWN_MEANS = {"n_extractors": 0, "stored_augmentations": 0, "batch_real": 128, "lr": 30.0}

@@ -255,7 +255,7 @@ def statistics_cost(
         return StageCost("statistics", 0.0, 0.0, 0.0)
     seconds, memory = measure_per_image(forward_step(model, data), 500, data.device)
     seconds = max(seconds, reading_seconds(data, n_images, recipe.pool.training.augment))
-    channels = sum(m.shape[1] for m in forward_step(HookedNet(model.eval()), data)(1).m1)
+    channels = sum(m.shape[1] for m in forward_step(HookedNet(model), data)(1).m1)
     disk = 8 * teachers * channels * data.n_classes + 4 * means * last_linear(model).in_features
     return StageCost("statistics", images * seconds, memory, disk)
 
