@@ -55,7 +55,8 @@ def by_other_software(distilled: Path, out: Path):
             Image.open(file).convert("RGB").save(out / c["name"] / f"img-{i}.JPEG")
 
 
-def test_the_command_scores_a_folder(run, tmp_path, capsys):
+def test_the_command_scores_a_folder(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("torch._dynamo.config.disable", True)  # Compiling would take longer than the rest
     by_other_software(run / "distilled", tmp_path / "set")
     brief = partial(teddy_validate, set=str(tmp_path / "set"), epochs=2, students=1)
     brief(protocol="table3-instance", student="convnet-2-8-instance")
