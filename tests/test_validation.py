@@ -55,10 +55,10 @@ def by_other_software(distilled: Path, out: Path):
             Image.open(file).convert("RGB").save(out / c["name"] / f"img-{i}.JPEG")
 
 
-def test_the_command_scores_a_folder(run, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("torch._dynamo.config.disable", True)  # Compiling would take longer than the rest
+def test_the_command_scores_a_folder(run, tmp_path, capsys):
     by_other_software(run / "distilled", tmp_path / "set")
     brief = partial(teddy_validate, set=str(tmp_path / "set"), epochs=2, students=1)
+    # Students of this protocol are compiled; no other quick test scores such ones
     brief(protocol="table3-instance", student="convnet-2-8-instance")
     good = capsys.readouterr().out
     assert "random real images, equal bytes" in good and "augmentation dsa" in good
