@@ -103,7 +103,7 @@ class SingleProcess(NamedTuple):
     def wait_for_everyone(self) -> None:
         "Return at once"
 
-
+# %% ../nbs/toolkit/core.ipynb #4cdf7ceb
 def dist_state() -> SingleProcess:  # Or accelerate's PartialState, which has the same attributes
     "Return the processes that a launcher started to work together; `SingleProcess` if none did"
     if all(int(os.environ.get(name) or 1) < 2 for name in LAUNCHED):

@@ -103,7 +103,7 @@ class BytesMoved(TorchDispatchMode):
             self.bytes += sum(t.untyped_storage().nbytes() for t in tensors.values())
         return out
 
-
+# %% ../nbs/07_scale.ipynb #a7b2c75b
 def bytes_per_activation(
     positions: int = 56,  # Height and width of the layer that is tried
 ) -> float:

@@ -140,7 +140,7 @@ class FileReader:
         except BadInput as e:  # A worker wraps the sentence in its traceback
             raise BadInput(str(e).strip().rpartition("BadInput: ")[2]) from e
 
-
+# %% ../../nbs/toolkit/data/images.ipynb #965cedbc
 def _read(files, desc=None):
     parts = [p.tolist() for p in torch.arange(len(files)).split(256)]
     return torch.cat(list(tqdm(FileReader(files)(parts), desc, len(parts), leave=False, disable=desc is None or None)))
@@ -176,7 +176,7 @@ class ImageSet:
     def class_indices(self) -> list[Tensor]:  # Ascending indices of each class's images, on the CPU
         return indices_by_label(self.labels.cpu(), self.n_classes)
 
-
+# %% ../../nbs/toolkit/data/images.ipynb #507a442f
 def indices_by_label(
     labels: Tensor,  # `[N]` int64, on the CPU
     n: int,  # Labels are below

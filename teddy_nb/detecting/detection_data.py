@@ -183,7 +183,7 @@ def denormalize(
     mean, std = (x.new_tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
     return ((x * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
 
-
+# %% ../../nbs/toolkit/detecting/detection_data.ipynb #c0d9ac53
 @patch
 def pixel_range(
     self: DetectionSet,

@@ -374,7 +374,7 @@ class HookedTeachers(dict[Teacher, HookedTeacher]):
             needed = [t.model for t in dict.fromkeys(teachers) if t not in self and needs_pass(t.model, cfg)]
             store_stats({stats_path(folder, m, data, cfg.precision): m for m in needed}, data, cfg.precision, log)
 
-
+# %% ../../nbs/toolkit/matching/feature_stats.ipynb #a82a0c90
 def needs_pass(model: nn.Module, cfg: SynthesisConfig) -> bool:
     "Return whether a model's targets take a pass over the data, which BatchNorm's averages and real images save"
     return cfg.has_dataset_targets and (needs_class_stats(cfg) or not has_running_stats(model))

@@ -56,11 +56,15 @@ class Progress:
     def __exit__(self, *error):
         self.ended.set()
 
-    def repeat(self):
-        "Print the line again and again"
-        while not self.ended.wait(self.every):
-            if self.line:
-                self.write()
+# %% ../../nbs/toolkit/runs/progress.ipynb #738f3403
+@patch
+def repeat(
+    self: Progress,
+):
+    "Print the line again and again"
+    while not self.ended.wait(self.every):
+        if self.line:
+            self.write()
 
 # %% ../../nbs/toolkit/runs/progress.ipynb #43061512
 @patch

@@ -345,15 +345,23 @@ class StoredLabels:
         "Return the labels of all images as augmented in `epoch`"
         return self.last(epoch)
 
-    def read(self, epoch: int) -> Tensor:
-        "Return the labels of an epoch from the file"
-        return decode(self.read_records(epoch), self.index["classes"]).to(self.view.data.device)
+# %% ../../nbs/toolkit/students/soft_labels.ipynb #ac4a9f9f
+@patch
+def read(
+    self: StoredLabels,
+    epoch: int,  # Counted from 0
+) -> Tensor:  # `[N, classes]` probabilities, on the set's device
+    "Return the labels of an epoch from the file"
+    return decode(self.read_records(epoch), self.index["classes"]).to(self.view.data.device)
 
-    @property
-    def records(self) -> np.memmap:  # `[epochs, N]`, not compared with the checksums
-        "Map the whole file into memory"
-        shape = self.epochs, self.index["images"]
-        return np.memmap(self.folder / "labels.bin", self.dtype, "r", shape=shape)
+
+@patch(as_prop=True)
+def records(
+    self: StoredLabels,
+) -> np.memmap:  # `[epochs, N]`, not compared with the checksums
+    "Map the whole file into memory"
+    shape = self.epochs, self.index["images"]
+    return np.memmap(self.folder / "labels.bin", self.dtype, "r", shape=shape)
 
 # %% ../../nbs/toolkit/students/soft_labels.ipynb #b9aeee08
 @patch

@@ -124,7 +124,7 @@ def apply_channel_config(
             raise BadInput(f"the layer {name} cannot have the channel counts {counts}: {e}") from e
     return model
 
-
+# %% ../../nbs/toolkit/teachers/pool.ipynb #4cc132b2
 def _with_widths(layer, counts):
     "Return a copy of `layer` with other widths; all else, such as the epsilon of a BatchNorm, stays"
     kind = layer_kind(layer)
@@ -301,7 +301,7 @@ def is_number(
     "Return the check that a JSON value is a finite number from `low` to `high`"
     return lambda v: type(v) in kinds and low <= v <= high  # A bool has a type of its own
 
-
+# %% ../../nbs/toolkit/teachers/pool.ipynb #48ddd151
 def is_none_or(
     check: Callable[[object], bool],
 ) -> Callable[[object], bool]:

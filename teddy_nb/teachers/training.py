@@ -150,7 +150,7 @@ class EpochAugment:
     ) -> Tensor:  # Augmented `[B, C, H, W]`; images on disk unchanged, for `read` has augmented them
         return x if self.on_disk or self.cfg == AffineConfig() else apply_affine(x, self.theta(epoch)[idx])
 
-
+# %% ../../nbs/toolkit/teachers/training.ipynb #f3670867
 def _sample_views(data, cfg, seed, epoch):
     return sample_affine(cfg, len(data), data.size, generator(seed, "views", epoch)).to(data.device)
 
@@ -261,11 +261,19 @@ def epoch_order(
     order = torch.randperm(n, generator=generator(seed, "order", epoch))
     return order[dist.process_index :: dist.num_processes][: n // dist.num_processes]
 
-
+# %% ../../nbs/toolkit/teachers/training.ipynb #b6bc01ba
 def _ddp_model(model, cfg, dist):
     "Wrap `model` for several processes and for compilation"
     ddp_model = DistributedDataParallel(model) if dist.num_processes > 1 else model
     return torch.compile(ddp_model, dynamic=False) if cfg.compile and can_compile() else ddp_model
+
+
+def _share_buffers(model, dist):
+    "Give all processes the running averages of the first"
+    if dist.num_processes > 1:
+        from accelerate.utils import broadcast  # Its import and its calls make the process state
+
+        broadcast(list(model.buffers()))
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #4ae1942b
 def run_epoch(
@@ -322,10 +330,7 @@ def fit(
         if not math.isfinite(value):
             raise BadInput(f"the loss of {desc} is not finite in epoch {epoch + 1}; lower its learning rate")
         losses.append(value)
-        if dist.num_processes > 1:
-            from accelerate.utils import broadcast  # Its import and its calls make the process state
-
-            broadcast(list(model.buffers()))
+        _share_buffers(model, dist)
         if on_epoch:
             on_epoch(epoch + 1, value)
         if checkpoint and dist.is_main_process:

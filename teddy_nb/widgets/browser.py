@@ -326,7 +326,7 @@ class RunBrowser(Viewer):
         lines = ["  ".join(x.ljust(w) for x, w in zip(row, widths, strict=True)).rstrip() for row in rows]
         return "\n".join([f"RunBrowser({', '.join(r.name for r in self.runs)})", run.name, *lines])
 
-
+# %% ../../nbs/toolkit/widgets/browser.ipynb #27815e1e
 def _read_json(path, default):
     return read_json(path) if path.exists() else default
 
