@@ -448,19 +448,34 @@ class Shards:
         "Return the image indices of the block whose first shard is `block`"
         return range(a := int(block.stem), min(a + self.size, self.ipc))
 
-    def has(self, i):
-        "Return whether shard `i` is whole; its pixels are kept when it is first seen"
-        if i not in self.read and (shard := read_shard(self.path(i), self.data, run=self.run, index=i)):
-            self.pixels[:, i] = self.data.denormalize(shard["images"])
-            self.read.add(i)
-        return i in self.read
+# %% ../nbs/03_bn_matching.ipynb #b6acb91e
+@patch
+def has(
+    self: Shards,
+    i: int,  # Image index
+) -> bool:
+    "Return whether shard `i` is whole; its pixels are kept when it is first seen"
+    if i not in self.read and (shard := read_shard(self.path(i), self.data, run=self.run, index=i)):
+        self.pixels[:, i] = self.data.denormalize(shard["images"])
+        self.read.add(i)
+    return i in self.read
 
-    def has_block(self, block):
-        return all(self.has(i) for i in self.indices(block))
 
-    def missing(self):
-        "Return the indices of all blocks that are not whole"
-        return [i for block in self.blocks if not self.has_block(block) for i in self.indices(block)]
+@patch
+def has_block(
+    self: Shards,
+    block: Path,  # Its first shard
+) -> bool:
+    "Return whether all shards of a block are whole"
+    return all(self.has(i) for i in self.indices(block))
+
+
+@patch
+def missing(
+    self: Shards,
+) -> list[int]:
+    "Return the indices of all blocks that are not whole"
+    return [i for block in self.blocks if not self.has_block(block) for i in self.indices(block)]
 
 # %% ../nbs/03_bn_matching.ipynb #d34f413f
 @patch
