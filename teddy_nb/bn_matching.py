@@ -471,9 +471,7 @@ def has_block(
 
 
 @patch
-def missing(
-    self: Shards,
-) -> list[int]:
+def missing(self: Shards) -> list[int]:
     "Return the indices of all blocks that are not whole"
     return [i for block in self.blocks if not self.has_block(block) for i in self.indices(block)]
 

@@ -24,6 +24,7 @@ import torch
 from .bn_matching import synthesize
 from .config import EvalConfig, PostPoolConfig, Recipe
 from .core import BadInput, default_device, dist_state, format_mean_std, from_first
+from .data.datasets import RESERVED
 from .data.images import ClassInfo, Splits, random_index_per_class
 from .pool_post import count_macs, find_ratio, prune_pool
 from .pool_prior import train_pool
@@ -95,7 +96,7 @@ def check_run(
 def check_class_folders(classes: Sequence[ClassInfo]):
     "Raise `BadInput` if the folder of a class would take the place of another file of the distilled set"
     for c in classes:
-        if safe_name(c.folder) in ("set.json", "classes.json", "README.md"):
+        if safe_name(c.folder).lower() in RESERVED:
             raise BadInput(
                 f"the class folder {c.folder} would stand where a file of the distilled set stands; rename it"
             )

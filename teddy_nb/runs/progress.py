@@ -58,9 +58,7 @@ class Progress:
 
 # %% ../../nbs/toolkit/runs/progress.ipynb #738f3403
 @patch
-def repeat(
-    self: Progress,
-):
+def repeat(self: Progress):
     "Print the line again and again"
     while not self.ended.wait(self.every):
         if self.line:

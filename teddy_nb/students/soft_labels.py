@@ -356,9 +356,7 @@ def read(
 
 
 @patch(as_prop=True)
-def records(
-    self: StoredLabels,
-) -> np.memmap:  # `[epochs, N]`, not compared with the checksums
+def records(self: StoredLabels) -> np.memmap:  # `[epochs, N]`, not compared with the checksums
     "Map the whole file into memory"
     shape = self.epochs, self.index["images"]
     return np.memmap(self.folder / "labels.bin", self.dtype, "r", shape=shape)
