@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SINGLE_TEACHER', 'check_run', 'check_class_folders', 'check_labels', 'check_pool_recipe', 'Method', 'teddy_name',
            'row_name', 'make_pool', 'take_turn', 'teddy_method', 'baseline_methods', 'with_equal_bytes',
-           'evaluate_methods', 'score_method', 'is_repeated', 'write_results', 'read_results', 'plan_work',
+           'evaluate_methods', 'score_method', 'write_results', 'read_results', 'plan_work', 'plan_students',
            'distill_dataset', 'keep_pool', 'run_settings', 'card_fields', 'save_figures', 'make_pool_folder',
            'score_folder']
 
@@ -245,12 +245,10 @@ def with_equal_bytes(
     "Add as many random real images as take the bytes of the last method, with its labels"
     real, product = methods[0], methods[-1]
     same = random_baselines(product.sets[0], product.labels_from, data, cfg, seed)[RANDOM_EQUAL_BYTES]
-    sets = real.sets if all(s.ipc == product.sets[0].ipc for s in same) else same
-    return [
-        real,
-        Method(RANDOM_EQUAL_BYTES, sets, product.labels_from, real.folder.with_name("equal_bytes")),
-        *methods[1:],
-    ]
+    sets, folder = same, real.folder.with_name("equal_bytes")
+    if all(s.ipc == product.sets[0].ipc for s in same):  # These are the random real images, and so have their scores
+        sets, folder = real.sets, real.folder
+    return [real, Method(RANDOM_EQUAL_BYTES, sets, product.labels_from, folder), *methods[1:]]
 
 # %% ../nbs/toolkit/pipeline.ipynb #0300dab3
 def evaluate_methods(
@@ -261,26 +259,16 @@ def evaluate_methods(
     begin: Callable[[str], None] = lambda stage: None,  # Called with the row that begins
 ) -> list[Result]:
     "Score every method with class labels and with soft labels; processes share the students"
-    path, protocols = run.path / "results.json", (recipe.eval_hard, recipe.eval_soft)
-    rows = [(m, cfg) for cfg in protocols for m in with_equal_bytes(methods, data, cfg, recipe.seed)]
-
-    def gather(path):
-        results = [score_method(m, data, cfg, run) for m, cfg in rows if not is_repeated(m, methods)]
-        by_row = {(r.method, r.labels): r for r in results}
-        find = lambda m, cfg: by_row[RANDOM_REAL if is_repeated(m, methods) else m.name, cfg.labels]
-        write_results(path, [replace(find(m, cfg), method=m.name) for m, cfg in rows], run.digest)
-
-    product = methods[-1]
-    if recipe.eval_soft.is_soft:  # All processes label what belongs to the run as the images do
-        make_labels(
-            product.sets[0].decoded, product.labels_from, data, recipe.eval_soft, product.folder / "labels", run.log
-        )
+    path, product, soft = run.path / "results.json", methods[-1], recipe.eval_soft
+    rows = [(m, cfg) for cfg in (recipe.eval_hard, soft) for m in with_equal_bytes(methods, data, cfg, recipe.seed)]
+    if soft.is_soft:  # All processes label what belongs to the run as the images do
+        make_labels(product.sets[0].decoded, product.labels_from, data, soft, product.folder / "labels", run.log)
     whole = lambda path: path.exists() and len(read_results(path, run.digest)) == len(rows)
     if not whole(path):
         for m, cfg in rows:
-            if not is_repeated(m, methods):
-                begin(row_name(m.name, cfg))
-                score_method(m, data, cfg, run, wait=0)
+            begin(row_name(m.name, cfg))
+            score_method(m, data, cfg, run, wait=0)
+    gather = lambda p: write_results(p, [score_method(m, data, cfg, run) for m, cfg in rows], run.digest)
     share_work([path], gather, whole)
     for folder in {m.folder for m, _ in rows} - {product.folder}:  # No score is missing, so nobody reads these
         shutil.rmtree(folder / "labels", ignore_errors=True)
@@ -298,14 +286,6 @@ def score_method(
     sets, kind = m.sets[: cfg.n_students] if len(m.sets) > 1 else m.sets[0], "soft" if cfg.is_soft else "hard"
     folders, log = (m.folder / "labels", m.folder / "scores" / kind), partial(run.log, scored=m.name)
     return validate(sets, m.labels_from, data, cfg, m.name, run.seconds(method=m.name), *folders, log, wait)
-
-
-def is_repeated(
-    m: Method,
-    methods: list[Method],  # Random real images first
-) -> bool:
-    "Return whether a method has the sets of the random real images under another name"
-    return m.sets is methods[0].sets and m.name != RANDOM_REAL
 
 # %% ../nbs/toolkit/pipeline.ipynb #b7d0b002
 def write_results(
@@ -348,17 +328,26 @@ def plan_work(
     one = cfg.iterations * images
     work = {"pool": 0 if pool else epochs * len(data.train)}
     work["synthesis"] = one * (cfg.n_teachers if cfg.schedule == "all" else 1)
-    if not compare:
-        return work
+    return {**work, SINGLE_TEACHER: one, **plan_students(recipe, images, pool)} if compare else work
+
+# %% ../nbs/toolkit/pipeline.ipynb #4f6ec0f6
+def plan_students(
+    recipe: Recipe,
+    images: int,  # That a student sees in an epoch
+    pool: Pool | None,  # One that exists already
+) -> dict[str, float]:  # Passes of one image and back, by row
+    "Estimate the work of the students of each row, and of their labels"
+    made, soft = recipe.pool, recipe.eval_soft
     kind = pool.kind if pool else "post" if isinstance(made, PostPoolConfig) else "prior"
     rows = RANDOM_REAL, RANDOM_EQUAL_BYTES, SINGLE_TEACHER, teddy_name(kind)
-    protocols = recipe.eval_hard, recipe.eval_soft
+    protocols = recipe.eval_hard, soft
     students = {row_name(m, c): c.n_students * c.training.epochs * images for c in protocols for m in rows}
-    if recipe.eval_soft.is_soft:  # Every teacher looks at every view; a random draw is another set for each student
-        teachers, draws = len(pool) if pool else made.size, recipe.eval_soft.n_students
-        for m, n in zip(rows, (teachers * draws, teachers * draws, 1, teachers), strict=True):
-            students[row_name(m, recipe.eval_soft)] += recipe.eval_soft.training.epochs * images * n / 3
-    return {**work, SINGLE_TEACHER: one, **students}
+    if soft.is_soft:  # Every teacher looks at every view; a random draw is another set for each student
+        teachers = len(pool) if pool else made.size
+        views = teachers * soft.n_students, teachers * soft.n_students, 1, teachers
+        for m, n in zip(rows, views, strict=True):
+            students[row_name(m, soft)] += soft.training.epochs * images * n / 3
+    return students
 
 # %% ../nbs/toolkit/pipeline.ipynb #4238f1ff
 def distill_dataset(

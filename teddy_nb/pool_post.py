@@ -154,7 +154,7 @@ def finetune_schedule(
 # %% ../nbs/02_pool_post.ipynb #8c0cf0ee
 CHECK_STEPS = {round(1.25**i) for i in range(60)}  # Steps of fine-tuning after which the accuracy is measured
 
-
+# %% ../nbs/02_pool_post.ipynb #baf7b2bf
 def finetune_to(
     model: nn.Module,  # Trained in place
     data: Splits,

@@ -217,6 +217,8 @@ SEARCH_CFG = SynthesisConfig(
     n_extractors=10_000,
     **BF16_COMPILED,
 )
+
+# %% ../nbs/08_results.ipynb #dcbc659a
 STORED_MEANS = {"n_extractors": 20, "stored_augmentations": 24}
 SEARCH_LATE = replace(SEARCH_RECIPE, pool=PriorPoolConfig(replace(SEARCH_TRAINING, epochs=10), (4, 6, 8, 10)))
 SEARCH_THREE = replace(SEARCH_LATE, pool=replace(SEARCH_LATE.pool, stages=(6, 8, 10), trajectories=3))

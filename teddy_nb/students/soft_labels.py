@@ -73,18 +73,20 @@ class OnlineLabels:
         self.view, self.pool, self.cfg = view, pool.to(view.data.device), cfg
         self.epochs, self.cached = int(cfg.training.epochs), (None, None)
 
-    def __call__(
-        self,
-        epoch: int,  # Counted from 0
-    ) -> Tensor:  # `[N, classes]` probabilities, on the set's device
-        "Return the labels of all images as augmented in `epoch`"
-        if epoch != self.cached[0]:
-            parts, idx = [], torch.arange(len(self.view.data), device=self.view.data.device)
-            for i in idx.split(LABEL_BATCH):
-                x, _ = self.view(epoch, i)
-                parts.append(ensemble(self.pool, x, self.cfg.temperature))
-            self.cached = epoch, torch.cat(parts)
-        return self.cached[1]
+# %% ../../nbs/toolkit/students/soft_labels.ipynb #4fb391c1
+@patch
+def __call__(
+    self: OnlineLabels,
+    epoch: int,  # Counted from 0
+) -> Tensor:  # `[N, classes]` probabilities, on the set's device
+    "Return the labels of all images as augmented in `epoch`"
+    if epoch != self.cached[0]:
+        parts, idx = [], torch.arange(len(self.view.data), device=self.view.data.device)
+        for i in idx.split(LABEL_BATCH):
+            x, _ = self.view(epoch, i)
+            parts.append(ensemble(self.pool, x, self.cfg.temperature))
+        self.cached = epoch, torch.cat(parts)
+    return self.cached[1]
 
 # %% ../../nbs/toolkit/students/soft_labels.ipynb #1c5a1899
 def pool_state(

@@ -120,7 +120,7 @@ def timm_model(
 # %% ../../nbs/toolkit/teachers/models.ipynb #d5e1bd30
 BUILDERS = {}  # Prefix of a name to `(name, n_classes, size) -> model`, for networks that other modules bring
 
-
+# %% ../../nbs/toolkit/teachers/models.ipynb #65b0c328
 def build_model(
     name: str,  # `convnet-DEPTH-WIDTH-NORM`, `resnetN-small`, a torchvision classifier, or `timm-NAME`
     channels: int,  # Input channels

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ALONE', 'new_model', 'train_step', 'make_optimizer', 'FileViews', 'CacheLast', 'EpochAugment', 'epoch_batches',
-           'train_epoch', 'learning_rate', 'save_checkpoint', 'load_checkpoint', 'epoch_order', 'run_epoch', 'fit',
-           'accuracy']
+           'train_epoch', 'learning_rate', 'save_checkpoint', 'load_checkpoint', 'training_identity', 'epoch_order',
+           'run_epoch', 'fit', 'accuracy']
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #e8bec2ab
 import json
@@ -247,6 +247,17 @@ def load_checkpoint(
         raise BadInput(f"{path} belongs to another training; remove it or choose another folder") from e
     return saved["losses"]
 
+# %% ../../nbs/toolkit/teachers/training.ipynb #2333202d
+def training_identity(
+    data: ImageSet,
+    cfg: TrainConfig,
+    seed: int,
+    dist: SingleProcess,  # Processes that share every step
+) -> dict:  # JSON values
+    "Return what a checkpoint is refused for when it differs"
+    identity = {"recipe": str(asdict(cfg)), "seed": seed, "images": len(data), "processes": dist.num_processes}
+    return {**identity, "data": json_digest([data.name, data.size, data.mean, data.std, data.classes])}
+
 # %% ../../nbs/toolkit/teachers/training.ipynb #dbfe0337
 ALONE = SingleProcess(torch.device("cpu"))  # A process that shares nothing with others, on whatever device the model is
 
@@ -318,8 +329,7 @@ def fit(
     if cfg.precision == "bf16":  # Before the checkpoint is read, for its state takes the layout of the weights
         model.to(memory_format=torch.channels_last)
     optimizer, n_epochs = make_optimizer(model, cfg), math.ceil(cfg.epochs)
-    identity = {"recipe": str(asdict(cfg)), "seed": seed, "images": len(data), "processes": dist.num_processes}
-    identity["data"] = json_digest([data.name, data.size, data.mean, data.std, data.classes])
+    identity = training_identity(data, cfg, seed, dist)
     losses = load_checkpoint(checkpoint, model, optimizer, identity)
     ddp_model, augment = _ddp_model(model, cfg, dist), EpochAugment(data, cfg.augment, seed)
     loss = loss or F.cross_entropy
