@@ -79,7 +79,7 @@ def cifar10(args) -> dict:
     pruned = prune_pool(data, post, prior, folder=f"{args.out}/cifar10_post")
     members = [
         {
-            "wanted": t.target_accuracy,
+            "target_accuracy": t.target_accuracy,
             "accuracy": t.accuracy,
             "epochs": t.stage,
             "seconds": t.seconds,
