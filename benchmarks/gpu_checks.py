@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from teddy_nb.bn_matching import Synthesizer
 from teddy_nb.config import TINY_SYNTHESIS, get_recipe
-from teddy_nb.core import can_compile, default_device
+from teddy_nb.core.devices import can_compile, default_device
 from teddy_nb.data.augment import AffineConfig
 from teddy_nb.data.datasets import class_manifest, load_data
 from teddy_nb.data.images import ImageSet

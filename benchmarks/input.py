@@ -33,7 +33,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2.functional import resize
 
 from teddy_nb.config import CROP
-from teddy_nb.core import seeded
+from teddy_nb.core.devices import seeded
 from teddy_nb.data.images import ImageFiles, open_image
 from teddy_nb.teachers.training import FileViews
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from teddy_nb.config import get_recipe
-from teddy_nb.core import generator
+from teddy_nb.core.devices import generator
 from teddy_nb.data.datasets import load_data
 from teddy_nb.data.images import ClassInfo, ImageSet, Splits
 from teddy_nb.pool_post import prune_pool

@@ -30,7 +30,7 @@ from torchvision.transforms import RandomHorizontalFlip, RandomResizedCrop
 
 from teddy_nb.bn_matching import Synthesizer
 from teddy_nb.config import IMAGENET_SYNTHESIS, SynthesisConfig
-from teddy_nb.core import default_device, seeded
+from teddy_nb.core.devices import default_device, seeded
 from teddy_nb.data.augment import apply_affine, sample_affine
 from teddy_nb.data.images import ClassInfo, ImageSet
 from teddy_nb.matching.extractors import Extractors

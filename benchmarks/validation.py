@@ -34,7 +34,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from teddy_nb.config import CROP, TINY_STUDENT, EvalConfig, TrainConfig
-from teddy_nb.core import default_device, seeded
+from teddy_nb.core.devices import default_device, seeded
 from teddy_nb.data.images import ClassInfo
 from teddy_nb.runs.distilled_set import DistilledSet
 from teddy_nb.students.epoch_augment import EpochAugConfig, EpochView

@@ -23,7 +23,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .config import SynthesisConfig
-from .core import BadInput, can_compile, generator
+from .core.devices import can_compile, generator
+from .core.errors import BadInput
 from .data.images import ImageSet
 from .data.init import init_indices, init_tiled, split_tiles, tile_indices
 from .matching.cost import CostEstimate, estimate_cost

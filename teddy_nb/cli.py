@@ -75,7 +75,7 @@ def error_sentence(
     e: Exception,
 ) -> str:
     "Say in one sentence what went wrong and what to do; raises `e` itself if it is no error of the user's"
-    from teddy_nb.core import BadInput
+    from teddy_nb.core.errors import BadInput
 
     if isinstance(e, BadInput):
         return " ".join(str(e).split())
@@ -120,7 +120,7 @@ def override(
     "Change some fields of a configuration; raises `BadInput` for one that it does not have"
     from dataclasses import fields, is_dataclass, replace
 
-    from teddy_nb.core import BadInput
+    from teddy_nb.core.errors import BadInput
 
     values = {}
     for name, value in changes.items():
@@ -139,7 +139,7 @@ def read_toml(
     "Read a TOML file; raises `BadInput` if it is none"
     import tomllib
 
-    from teddy_nb.core import BadInput
+    from teddy_nb.core.errors import BadInput
 
     try:
         with open(path, "rb") as f:
@@ -206,7 +206,8 @@ def teddy_distill(
 # %% ../nbs/toolkit/cli.ipynb #383c07f5
 def read_data(dataset: str, root: str, size: int, download: bool):
     "Load a dataset onto the device to work on"
-    from teddy_nb.core import BadInput, default_device
+    from teddy_nb.core.devices import default_device
+    from teddy_nb.core.errors import BadInput
     from teddy_nb.data.datasets import load_data
 
     if size < 0:
@@ -227,7 +228,7 @@ def read_pool(pool: str):
 def read_data_and_weights(dataset: str, root: str, size: int, download: bool, weights: str, recipe, pool=None):
     "Load a dataset, in the size and the normalization of its networks, and the converged network to prune, None if none is named"
     from teddy_nb.config import PostPoolConfig
-    from teddy_nb.core import BadInput
+    from teddy_nb.core.errors import BadInput
     from teddy_nb.teachers.pretrained import Pretrained, load_converged, read_pretrained
 
     if weights and (pool or not isinstance(recipe.pool, PostPoolConfig)):
@@ -241,7 +242,7 @@ def read_data_and_weights(dataset: str, root: str, size: int, download: bool, we
 @contextmanager
 def show_progress(out):
     "Print what was found in a run folder and where the run stands; gives a log to its first process, None to the others"
-    from teddy_nb.core import dist_state
+    from teddy_nb.core.devices import dist_state
     from teddy_nb.runs.progress import Progress, describe_found
 
     if not dist_state().is_main_process:
@@ -255,7 +256,8 @@ def show_progress(out):
 # %% ../nbs/toolkit/cli.ipynb #748e02a9
 def print_comparison(run, results):
     "Print the table of a run and where it lies, in the first process"
-    from teddy_nb.core import dist_state, plural
+    from teddy_nb.core.devices import dist_state
+    from teddy_nb.core.errors import plural
     from teddy_nb.validation import result_table
 
     if not dist_state().is_main_process:
@@ -280,7 +282,8 @@ def distill_boxes(
     "Distill a detection set; raises `BadInput` for options that have no meaning there"
     from inspect import signature
 
-    from teddy_nb.core import BadInput, dist_state
+    from teddy_nb.core.devices import dist_state
+    from teddy_nb.core.errors import BadInput
     from teddy_nb.detecting.detection_methods import detection_table
     from teddy_nb.detection import distill_detection
 
@@ -364,7 +367,7 @@ def teddy_submit(
 ):
     "Start a command as an array of SLURM jobs that share its folder, and begin them again when they are preempted"
     with one_line_errors("teddy_submit"):
-        from teddy_nb.core import BadInput
+        from teddy_nb.core.errors import BadInput
 
         if min(jobs, hours) <= 0:
             raise BadInput(f"--jobs is {jobs} and --hours {hours:g}, but both must be above 0")
@@ -383,7 +386,7 @@ def open_executor(cluster: str, logs: str):
     "Return submitit's executor; raises `BadInput` without submitit or SLURM"
     import shutil
 
-    from teddy_nb.core import BadInput
+    from teddy_nb.core.errors import BadInput
 
     if cluster not in ("slurm", "local"):
         raise BadInput(f"--cluster is {cluster}; choose slurm or local")
@@ -402,7 +405,7 @@ def find_command(command: str) -> list[str]:
     import shutil
     from pathlib import Path
 
-    from teddy_nb.core import BadInput
+    from teddy_nb.core.errors import BadInput
 
     words = shlex.split(command)
     beside = Path(sys.executable).parent / words[0] if words else Path()
@@ -429,7 +432,7 @@ def teddy_validate(
 ):
     "Score a distilled set beside random real images of equal count and of equal bytes"
     with one_line_errors("teddy_validate"):
-        from teddy_nb.core import dist_state
+        from teddy_nb.core.devices import dist_state
         from teddy_nb.pipeline import score_folder
         from teddy_nb.teachers.pool import load_pool
         from teddy_nb.validation import result_table
@@ -455,7 +458,7 @@ def choose_protocol(
 ):  # An `EvalConfig`
     "Choose a protocol; raises `BadInput` where it and the options contradict each other"
     from teddy_nb.config import default_recipe, get_protocol
-    from teddy_nb.core import BadInput
+    from teddy_nb.core.errors import BadInput
 
     if min(epochs, students) < 0:
         raise BadInput(f"--epochs is {epochs} and --students {students}, but both must be at least 1")
@@ -476,7 +479,7 @@ def check_output(out: str):
     "Raise `BadInput` unless the file `out` can be written"
     from pathlib import Path
 
-    from teddy_nb.core import BadInput
+    from teddy_nb.core.errors import BadInput
     from teddy_nb.runs.files import require_folder
 
     if out and Path(out).is_dir():
@@ -515,7 +518,7 @@ def teddy_export(
 ):
     "Write a distilled set for those who do not have this package"
     with one_line_errors("teddy_export"):
-        from teddy_nb.core import BadInput
+        from teddy_nb.core.errors import BadInput
         from teddy_nb.students.export import export_set, push_folder
 
         if push and format != "hub":
@@ -539,7 +542,8 @@ def teddy_reproduce(
 ):
     "Reproduce numbers of one of the paper's tables, or of the ablations; one that is done, or was stopped, is not begun again"
     with one_line_errors("teddy_reproduce"):
-        from teddy_nb.core import BadInput, dist_state
+        from teddy_nb.core.devices import dist_state
+        from teddy_nb.core.errors import BadInput
 
         if table == "table2-detection":
             if rows or download:
@@ -569,7 +573,7 @@ def teddy_report(
     with one_line_errors("teddy_report"):
         from pathlib import Path
 
-        from teddy_nb.core import BadInput
+        from teddy_nb.core.errors import BadInput
         from teddy_nb.results import report
 
         if not Path(folder).is_dir():
@@ -579,7 +583,8 @@ def teddy_report(
 # %% ../nbs/toolkit/cli.ipynb #d0e7ec04
 def print_detection_table(cells: str, students: int, out: str, runs: str, root: str, weights: str):
     "Reproduce columns of Table 2, right, and print them"
-    from teddy_nb.core import BadInput, dist_state
+    from teddy_nb.core.devices import dist_state
+    from teddy_nb.core.errors import BadInput
     from teddy_nb.detecting.detection_methods import detection_table
     from teddy_nb.detection import PAPER_DETECTION, reproduce_table2_detection
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from fastcore.basics import patch
 
-from .core import COUNT, POSITIVE, SHARE, BadInput, Number, check_fields, check_value
+from .core.errors import COUNT, POSITIVE, SHARE, BadInput, Number, check_fields, check_value
 from .data.augment import AffineConfig
 
 # %% ../nbs/toolkit/config.ipynb #09eec6fe

@@ -26,7 +26,8 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from .core import BadInput, derive_seed, dist_state, format_mean_std, seeded
+from .core.devices import derive_seed, dist_state, seeded
+from .core.errors import BadInput, format_mean_std
 from .detecting.detection_config import DetectionRecipe, DetectionSynthesisConfig
 from .detecting.detection_data import Boxes, DetectionSet, DetectionSplits, digit_scenes
 from .detecting.detection_files import DistilledDetection

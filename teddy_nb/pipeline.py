@@ -23,7 +23,8 @@ import torch
 
 from .bn_matching import synthesize
 from .config import EvalConfig, PostPoolConfig, Recipe
-from .core import BadInput, default_device, dist_state, format_mean_std, from_first
+from .core.devices import default_device, dist_state, from_first
+from .core.errors import BadInput, format_mean_std
 from .data.datasets import RESERVED
 from .data.images import ClassInfo, Splits, random_index_per_class
 from .pool_post import count_macs, find_ratio, prune_pool

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from .config import PostPoolConfig, Recipe, TrainConfig
-from .core import BadInput, dist_state, generator, seeded
+from .core.devices import dist_state, generator, seeded
+from .core.errors import BadInput
 from .data.images import ImageSet, Splits
 from .matching.feature_stats import bn_layers
 from .pool_prior import train_trajectory

@@ -13,7 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .config import Recipe, TrainConfig
-from .core import POSITIVE, BadInput, check_value, dist_state
+from .core.devices import dist_state
+from .core.errors import POSITIVE, BadInput, check_value
 from .data.images import Splits
 from .teachers.pool import Pool, PoolFolder, make_teacher, open_pool
 from .teachers.training import accuracy, fit, new_model

@@ -30,7 +30,7 @@ from teddy_nb.config import (
     get_recipe,
     stage_range,
 )
-from .core import BadInput, format_mean_std, md_table
+from .core.errors import BadInput, format_mean_std, md_table
 from .data.augment import AffineConfig
 from .pipeline import read_results
 

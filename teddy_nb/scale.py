@@ -29,7 +29,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from .bn_matching import estimate_synthesis_cost
 from .config import PostPoolConfig, PriorPoolConfig, Recipe
-from .core import BadInput, cpu_count, default_device, md_table, plural
+from .core.devices import cpu_count, default_device
+from .core.errors import BadInput, md_table, plural
 from .data.datasets import DATASETS, class_manifest
 from .data.images import IN_MEMORY_BYTES, ImageFiles, ImageSet
 from .matching.cost import peak_memory, reset_peak_memory, time_steps

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev
 
-from .core import seeded
+from .core.devices import seeded
 
 # %% ../nbs/00_theory_taylor.ipynb #1ddf5b5d
 #| code-fold: false

@@ -26,7 +26,8 @@ from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
 from .config import EvalConfig, TrainConfig
-from .core import COUNT, BadInput, can_compile, check_value, format_mean_std, md_table, plural, sample_std
+from .core.devices import can_compile
+from .core.errors import COUNT, BadInput, check_value, format_mean_std, md_table, plural, sample_std
 from .data.images import ImageSet, Splits, random_index_per_class
 from .runs.distilled_set import DistilledSet, encode_png
 from .runs.files import read_json, seal, tensor_digest, unseal, write_json

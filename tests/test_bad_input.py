@@ -17,7 +17,7 @@ from PIL import Image
 from teddy_nb import cli
 from teddy_nb.bn_matching import synthesize
 from teddy_nb.config import AffineConfig, BilevelConfig, DMConfig, TrainConfig, default_recipe, get_protocol, get_recipe
-from teddy_nb.core import BadInput
+from teddy_nb.core.errors import BadInput
 from teddy_nb.data.datasets import load_data
 from teddy_nb.data.images import make_imbalanced, random_index_per_class
 from teddy_nb.data.init import init_images, init_pixels

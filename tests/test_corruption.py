@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load, save
 
 from teddy_nb import pipeline
-from teddy_nb.core import BadInput
+from teddy_nb.core.errors import BadInput
 from teddy_nb.students.soft_labels import load_distilled
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))

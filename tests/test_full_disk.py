@@ -10,7 +10,7 @@ import pytest
 
 from teddy_nb import pipeline
 from teddy_nb.cli import one_line_errors
-from teddy_nb.core import BadInput
+from teddy_nb.core.errors import BadInput
 from teddy_nb.runs.files import write_file
 from teddy_nb.validation import make_labels, random_real
 

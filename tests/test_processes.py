@@ -136,7 +136,7 @@ def test_a_table_goes_on_after_a_kill(table, tmp_path):
 
 def test_a_launcher_that_begins_one_process_is_refused(tmp_path):
     program = tmp_path / "program.py"
-    program.write_text("from teddy_nb.core import dist_state\ndist_state()\n")
+    program.write_text("from teddy_nb.core.devices import dist_state\ndist_state()\n")
     command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", str(program)]
     done = subprocess.run(command, env=ENV, capture_output=True, text=True, check=False)
     assert done.returncode and "asked for several processes and began one" in done.stderr

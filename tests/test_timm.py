@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from teddy_nb.config import PostPoolConfig, TrainConfig, get_recipe
-from teddy_nb.core import BadInput
+from teddy_nb.core.errors import BadInput
 from teddy_nb.data.datasets import load_data
 from teddy_nb.pool_post import prune_pool
 from teddy_nb.teachers.models import build_model

@@ -40,7 +40,7 @@ def test_killed_labels_end_with_the_same_bytes(run, tmp_path):
         time.sleep(0.01)
     process.kill()
     process.join()
-    with pytest.raises(teddy_nb.core.BadInput, match="of 20 epochs"):
+    with pytest.raises(teddy_nb.core.errors.BadInput, match="of 20 epochs"):
         teddy_nb.load(tmp_path / "distilled")
     finish(start(SCRIPT, tmp_path, 0))
     for name in ("labels.bin", "index.json"):

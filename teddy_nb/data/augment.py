@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from ..core import POSITIVE, BadInput, Number, check_fields
+from ..core.errors import POSITIVE, BadInput, Number, check_fields
 
 # %% ../../nbs/toolkit/data/augment.ipynb #792ede01
 @dataclass(frozen=True)

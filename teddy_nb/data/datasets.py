@@ -21,7 +21,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.models import ResNet18_Weights
 from torchvision.transforms.v2.functional import resize
 
-from ..core import BadInput, check_value
+from ..core.errors import BadInput, check_value
 from teddy_nb.data.images import (
     IMAGE_SIZES,
     ClassInfo,

@@ -24,7 +24,8 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision.transforms.v2.functional import center_crop, pil_to_tensor, resize
 from tqdm.auto import tqdm
 
-from ..core import POSITIVE, SHARE, BadInput, Number, check_value, cpu_count, generator
+from ..core.devices import cpu_count, generator
+from ..core.errors import POSITIVE, SHARE, BadInput, Number, check_value
 
 # %% ../../nbs/toolkit/data/images.ipynb #85402f47
 @contextmanager

@@ -12,7 +12,8 @@ from einops import rearrange
 from torch import Tensor
 
 from ..config import INITS
-from ..core import COUNT, check_value, generator
+from ..core.devices import generator
+from ..core.errors import COUNT, check_value
 from .augment import AffineConfig, apply_affine, sample_affine
 from .images import ImageSet, random_index_per_class
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from fastcore.basics import patch
 
 from ..config import TrainConfig, check_trained
-from ..core import COUNT, POSITIVE, SHARE, Number, check_fields
+from ..core.errors import COUNT, POSITIVE, SHARE, Number, check_fields
 
 # %% ../../nbs/toolkit/detecting/detection_config.ipynb #f6f750d3
 @dataclass(frozen=True)

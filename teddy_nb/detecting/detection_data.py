@@ -23,7 +23,8 @@ from torch.utils.data import Dataset
 from torchvision.datasets import VOCDetection
 from torchvision.transforms.v2.functional import pil_to_tensor, resize
 
-from ..core import BadInput, generator
+from ..core.devices import generator
+from ..core.errors import BadInput
 from ..data.images import IN_MEMORY_BYTES, ClassInfo
 
 # %% ../../nbs/toolkit/detecting/detection_data.ipynb #fb8dfc4d

@@ -16,7 +16,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 
-from ..core import BadInput
+from ..core.errors import BadInput
 from ..data.images import ClassInfo
 from .detection_data import Boxes, DetectionSet, read_voc
 from ..runs.distilled_set import encode_png

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
-from ..core import BadInput, generator
+from ..core.devices import generator
+from ..core.errors import BadInput
 from .detection_data import Boxes, DetectionSet, scaled_shape
 
 # %% ../../nbs/toolkit/detecting/detection_init.ipynb #2173a04f

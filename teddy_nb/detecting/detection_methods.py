@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ..core import format_mean_std, md_table
+from ..core.errors import format_mean_std, md_table
 from .detection_config import DetectionEvalConfig
 from .detection_data import DetectionSet
 from .detection_files import image_bytes

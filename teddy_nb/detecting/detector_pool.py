@@ -12,7 +12,8 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from ..core import BadInput, Number, check_value, default_device, dist_state, seeded
+from ..core.devices import default_device, dist_state, seeded
+from ..core.errors import BadInput, Number, check_value
 from .detection_config import DetectionRecipe, DetectorConfig, get_detection_recipe
 from .detection_data import DetectionSplits, load_detection
 from .detectors import build_detector, mean_ap, train_detector

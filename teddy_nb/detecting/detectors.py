@@ -24,7 +24,8 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.transforms import v2
 
-from ..core import BadInput, seeded
+from ..core.devices import seeded
+from ..core.errors import BadInput
 from .detection_config import DetectorConfig
 from .detection_data import Boxes, DetectionSet
 from ..teachers.models import BUILDERS, ConvNet, build_model

@@ -16,7 +16,7 @@ from statistics import median
 
 import torch
 
-from ..core import can_compile
+from ..core.devices import can_compile
 
 # %% ../../nbs/toolkit/matching/cost.ipynb #449681a6
 MIN_TIMED_SECONDS = 0.3

@@ -13,7 +13,7 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from ..config import SynthesisConfig
-from ..core import derive_seed, generator
+from ..core.devices import derive_seed, generator
 from ..data.augment import apply_dsa
 from ..data.images import ImageSet
 from .feature_stats import HookedNet, TargetStats, stats_key

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..config import SynthesisConfig
-from ..core import BadInput
+from ..core.errors import BadInput
 from ..data.images import ImageSet
 from ..runs.files import read_tensors, write_tensors
 from ..runs.sharing import share_work

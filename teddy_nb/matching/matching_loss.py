@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from ..config import SynthesisConfig
-from ..core import BadInput
+from ..core.errors import BadInput
 from .feature_stats import HookedNet, TargetStats, TeacherOutput
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #28ef7b19

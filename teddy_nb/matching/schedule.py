@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..config import SynthesisConfig
-from ..core import generator
+from ..core.devices import generator
 from ..data.augment import AffineConfig, apply_affine, apply_dsa, sample_affine, sample_dsa
 from ..data.images import ImageSet
 from .feature_stats import HookedTeacher

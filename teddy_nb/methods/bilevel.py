@@ -13,7 +13,8 @@ from torch.func import functional_call
 from tqdm.auto import tqdm
 
 from ..config import BilevelConfig
-from ..core import BadInput, derive_seed, generator
+from ..core.devices import derive_seed, generator
+from ..core.errors import BadInput
 from ..data.images import ImageSet
 from ..data.init import init_pixels
 from ..matching.feature_stats import BATCH_NORM

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler
 from tqdm.auto import tqdm
 
 from ..config import DMConfig
-from ..core import can_compile, derive_seed, generator
+from ..core.devices import can_compile, derive_seed, generator
 from ..data.augment import apply_dsa, sample_dsa
 from ..data.images import ImageSet
 from ..data.init import init_pixels

@@ -20,7 +20,7 @@ from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 
-from ..core import BadInput
+from ..core.errors import BadInput
 from ..data.images import ClassInfo, ImageSet
 from ..data.init import split_tiles
 

@@ -22,7 +22,8 @@ import torch
 from fastcore.basics import patch
 
 from ..config import BilevelConfig, DMConfig, EvalConfig, PriorPoolConfig, Recipe, SynthesisConfig
-from ..core import BadInput, default_device, derive_seed, format_mean_std, from_first, md_table
+from ..core.devices import default_device, derive_seed, from_first
+from ..core.errors import BadInput, format_mean_std, md_table
 from ..data.datasets import load_data
 from ..data.images import ImageSet, Splits, make_imbalanced
 from ..methods.bilevel import distill_bilevel

@@ -30,7 +30,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ..core import BadInput
+from ..core.errors import BadInput
 from .sharing import share_work
 
 # %% ../../nbs/toolkit/runs/files.ipynb #ae466110

@@ -16,7 +16,8 @@ from threading import Event, Thread
 from fastcore.basics import patch
 from tqdm.auto import tqdm
 
-from ..core import BadInput, dist_state, plural
+from ..core.devices import dist_state
+from ..core.errors import BadInput, plural
 
 # %% ../../nbs/toolkit/runs/progress.ipynb #91ef0114
 def begin_stages(

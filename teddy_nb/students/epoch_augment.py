@@ -15,7 +15,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import CutMix
 
 from ..config import AUGMENTATIONS, EvalConfig
-from ..core import BadInput, generator, seeded
+from ..core.devices import generator, seeded
+from ..core.errors import BadInput
 from ..data.augment import AffineConfig, apply_dsa, sample_dsa
 from ..data.images import ImageSet
 from ..teachers.training import EpochAugment

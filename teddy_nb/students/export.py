@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..core import COUNT, BadInput, check_value
+from ..core.errors import COUNT, BadInput, check_value
 from ..data.datasets import IMAGENET_MEAN_STD
 from ..runs.distilled_set import LICENCES, DistilledSet, encode_png
 from ..runs.files import replaced_folder, require_folder, safe_name

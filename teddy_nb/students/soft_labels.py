@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..config import EvalConfig
-from ..core import BadInput
+from ..core.errors import BadInput
 from ..data.augment import AffineConfig
 from ..runs.distilled_set import DistilledSet, read_set
 from teddy_nb.runs.files import (

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torchvision import models as tvm
 
-from ..core import BadInput
+from ..core.errors import BadInput
 
 # %% ../../nbs/toolkit/teachers/models.ipynb #093c91bd
 NORMS = {

@@ -29,7 +29,8 @@ from fastcore.basics import patch
 from scipy.optimize import linear_sum_assignment
 from torch import nn
 
-from ..core import BadInput, dist_state, generator, md_table
+from ..core.devices import dist_state, generator
+from ..core.errors import BadInput, md_table
 from ..data.images import ClassInfo, ImageSet, Splits, pixel_stats
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #22660e43

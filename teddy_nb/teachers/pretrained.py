@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torchvision import models as tvm
 
-from ..core import BadInput
+from ..core.errors import BadInput
 from ..data.datasets import IMAGENET_MEAN_STD
 from ..data.images import ImageSet, Splits
 from ..runs.files import read_tensors

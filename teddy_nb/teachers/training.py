@@ -29,7 +29,8 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from tqdm.auto import tqdm
 
 from ..config import TrainConfig
-from ..core import BadInput, SingleProcess, can_compile, derive_seed, generator, seeded
+from ..core.devices import SingleProcess, can_compile, derive_seed, generator, seeded
+from ..core.errors import BadInput
 from ..data.augment import AffineConfig, apply_affine, sample_affine
 from ..data.images import FileReader, ImageFiles, ImageSet, open_image, split_evenly
 from ..runs.files import json_digest, read_metadata, read_tensors, write_tensors

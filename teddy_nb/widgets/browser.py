@@ -21,7 +21,7 @@ from safetensors import safe_open
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from ..core import BadInput, format_mean_std
+from ..core.errors import BadInput, format_mean_std
 from ..matching.matching_loss import LOSS_NAMES
 from ..runs.files import read_json, read_metadata, read_tensors, safe_name
 from ..students.soft_labels import StoredLabels, decode, describe_label_kind, read_index

@@ -4,7 +4,7 @@ import sys
 from dataclasses import replace
 
 from teddy_nb.config import get_recipe
-from teddy_nb.core import default_device
+from teddy_nb.core.devices import default_device
 from teddy_nb.data.datasets import load_data
 from teddy_nb.pipeline import distill_dataset
 

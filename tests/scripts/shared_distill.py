@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from teddy_nb.config import get_recipe
-from teddy_nb.core import default_device, dist_state
+from teddy_nb.core.devices import default_device, dist_state
 from teddy_nb.data.datasets import load_data
 from teddy_nb.data.images import Splits
 from teddy_nb.pipeline import distill_dataset, make_pool

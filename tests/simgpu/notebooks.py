@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nbdev.doclinks import nbglob
 
-from teddy_nb.core import cpu_count
+from teddy_nb.core.devices import cpu_count
 
 
 def test_here(path: str) -> bool:
