@@ -301,7 +301,7 @@ def get_recipe(
     if name not in RECIPES and not str(name).endswith(".toml") and not Path(str(name)).is_file():
         raise BadInput(f"unknown preset {name!r}; choose one of {', '.join(RECIPES)}")
     values = read_toml(PRESETS / f"{name}.toml" if name in RECIPES else name)
-    values = values.get("recipe", values)
+    values.pop("run", None)
     if (preset := values.pop("based_on", None)) or name in RECIPES:
         check_value("based_on", preset, None, *RECIPES)
         base = get_recipe(preset) if preset else None

@@ -33,7 +33,6 @@ from .runs.distilled_set import DistilledSet, read_images
 
 # %% ../nbs/toolkit/pipeline.ipynb #b481e51e
 from teddy_nb.runs.files import (
-    Run,
     append_line,
     read_json,
     require_folder,
@@ -46,6 +45,7 @@ from teddy_nb.runs.files import (
     write_json,
 )
 from .runs.progress import begin_stages
+from .runs.run import Run
 from .runs.sharing import claim_missing, share_work
 from .students.soft_labels import plan_storage, pool_state
 from .teachers.pool import Pool, Teacher, check_pool_folder, check_sanity, load_pool, save_pool

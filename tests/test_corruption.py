@@ -129,7 +129,7 @@ def scores(results):
 
 
 FILES = {  # What is there when a file is damaged; what becomes of it when the run goes on, and when its set is opened
-    "recipe.json": ("whole", "named", ""),
+    "recipe.toml": ("whole", "named", ""),
     "log.jsonl": ("whole", "healed", ""),
     "results.json": ("whole", "named", ""),
     "pool/checkpoint.safetensors": ("checkpoint", "healed or named", ""),  # Another training's is named

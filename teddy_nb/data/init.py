@@ -33,8 +33,7 @@ def init_indices(
     if init == "real":
         return random_index_per_class(data, i, seed)[:, None]
     data.check_classes()
-    gen = generator(seed, "mosaic", i)
-    return torch.stack([m[torch.randint(len(m), (4,), generator=gen)] for m in data.class_indices])
+    return data.draw_per_class(4, generator(seed, "mosaic", i)).T
 
 # %% ../../nbs/toolkit/data/init.ipynb #3aed6fb8
 def join_tiles(

@@ -32,7 +32,6 @@ from ..pipeline import make_pool, random_real, synthesize, validate
 from .distilled_set import DistilledSet, read_set
 from teddy_nb.runs.files import (
     append_line,
-    environment,
     logged_seconds,
     read_json,
     remove_partials,
@@ -41,6 +40,7 @@ from teddy_nb.runs.files import (
     unseal,
     write_json,
 )
+from .run import environment
 from .sharing import share_work, timed_making
 from ..teachers.pool import Pool
 

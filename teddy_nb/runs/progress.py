@@ -110,7 +110,7 @@ def describe_found(
 ) -> str:  # Empty if nothing was begun
     "Say in one line what an earlier sitting left"
     home = Path(folder)
-    if not (home / "recipe.json").exists():
+    if not (home / "recipe.toml").exists():
         return ""
     teachers = len([*(home / "pool").rglob("*.safetensors")])
     pool = "a pool" if (home / "pool" / "manifest.json").exists() else teachers and plural(teachers, "teacher")
