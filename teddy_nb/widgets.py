@@ -177,18 +177,18 @@ def set_browser(
         index = f"image {i + 1} of {ipc}" * (ipc > 1)
         return picture(sets[keys[k]][c * ipc + i], ", ".join(filter(None, [names[c], index, where, note(c, i)])))
 
-    return Chooser(panel, {"class": names, "image": range(1, ipc + 1), by: keys})
+    last = (len(keys) - 1) * (by == "iteration")
+    return Chooser(panel, {"class": names, "image": range(1, ipc + 1), by: keys}, (0, 0, last))
 
 # %% ../nbs/toolkit/widgets.ipynb #2a6ff1ee
 def frame_slider(
     frames: Tensor,  # uint8 `[T, C, H, W]`, the image at each of `steps`
     steps: Sequence[int],  # Iteration of each frame
     title: str,  # What the image is, such as its class
-    start: int = 0,  # Which frame shows first
 ) -> Chooser:
-    "Return a slider over an image along the iterations"
+    "Return a slider over an image along the iterations, which begins at the last"
     captions = [f"{title}, iteration {step} of {steps[-1]}" for step in steps]
-    return Chooser(lambda k: picture(frames[k], captions[k]), {"iteration": steps}, (start,))
+    return Chooser(lambda k: picture(frames[k], captions[k]), {"iteration": steps}, (len(steps) - 1,))
 
 # %% ../nbs/toolkit/widgets.ipynb #ba4df4da
 class LiveCurves:
