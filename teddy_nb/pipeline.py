@@ -52,6 +52,8 @@ from .teachers.pool import Pool, Teacher, check_pool_folder, check_sanity, load_
 from .teachers.training import new_model
 
 # %% ../nbs/toolkit/pipeline.ipynb #5ef104c7
+from .matching.matching_loss import mean_losses
+from .plots import image_grid, loss_curves
 from teddy_nb.validation import (
     RANDOM_EQUAL_BYTES,
     RANDOM_REAL,
@@ -64,8 +66,6 @@ from teddy_nb.validation import (
     result_table,
     validate,
 )
-from .widgets.browser import mean_losses
-from .widgets.figures import image_grid, loss_curves
 
 # %% ../nbs/toolkit/pipeline.ipynb #c1322be1
 def check_run(
