@@ -10,16 +10,23 @@ __all__ = ['SETTINGS', 'MADE_BY_ONE', 'DataConfig', 'TeacherConfig', 'content_ha
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
-from typing import get_args, get_type_hints
 
 import torch
 from fastcore.basics import patch
 
-from ..config import BilevelConfig, DMConfig, EvalConfig, PostPoolConfig, PriorPoolConfig, SynthesisConfig
+from teddy_nb.config import (
+    BilevelConfig,
+    DMConfig,
+    EvalConfig,
+    PostPoolConfig,
+    PriorPoolConfig,
+    SynthesisConfig,
+    make_config,
+)
 from ..core.devices import default_device, derive_seed, from_first
 from ..core.errors import BadInput
 from ..data.datasets import load_data
@@ -166,21 +173,9 @@ def read_experiment(
     "Read an experiment; raises `BadInput` if the file is absent or holds something else"
     values = read_json(path, "name", "accuracy")
     try:
-        return _build(Experiment, values)
-    except (BadInput, TypeError) as e:
+        return make_config(Experiment, values, where="experiment")
+    except BadInput as e:
         raise BadInput(f"{path} holds no experiment ({e}); restore or remove it") from e
-
-
-def _build(kind, value):
-    "A value of a type from JSON: a configuration from an object, a tuple from a list"
-    if isinstance(value, list):
-        return tuple(value)
-    kinds = [k for k in get_args(kind) or (kind,) if is_dataclass(k)]
-    if not isinstance(value, dict) or not kinds:
-        return value
-    fitting = [k for k in kinds if value.keys() <= {f.name for f in fields(k)}] or kinds
-    types = get_type_hints(fitting[0])
-    return fitting[0](**{k: _build(types.get(k), v) for k, v in value.items()})
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #196a6c11
 SETTINGS = ("method", "ipc", "data", "eval_cfg", "method_cfg", "teachers", "n_sets")
@@ -326,6 +321,8 @@ def reproduce(
     students: int = 0,  # For each; as many as the experiment has when 0
 ) -> Iterator[Experiment]:
     "Measure experiments, those without a result of as many students, and yield each when it is done"
+    if students < 0:
+        raise BadInput(f"students is {students}; choose at least 1")
     for folder in (out, runs):
         require_folder(folder)
         remove_partials(folder)
