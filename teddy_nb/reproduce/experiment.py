@@ -30,7 +30,7 @@ from teddy_nb.config import (
 from ..core.devices import default_device, derive_seed, from_first
 from ..core.errors import BadInput
 from ..data.datasets import load_data
-from ..data.images import ImageSet, Splits, make_imbalanced
+from ..data.images import Splits, make_imbalanced
 from ..methods.bilevel import distill_bilevel
 from ..methods.dm import distill_dm
 from ..pipeline import make_pool, random_real, synthesize, validate
