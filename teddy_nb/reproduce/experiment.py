@@ -44,7 +44,7 @@ from teddy_nb.runs.files import (
     write_file,
 )
 from ..runs.run import environment
-from ..runs.store import claimed, share
+from ..runs.store import Store, claimed, share
 from ..teachers.pool import Pool
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #4f758592
@@ -95,10 +95,10 @@ def pool_for(
     key = content_hash(source, teachers.model, training, teachers.seed)
     run_dir = folder / f"{source.dataset}-{teachers.model}-{key}"
     if isinstance(teachers.pool, PriorPoolConfig):
-        return make_pool(splits, teachers, run_dir / "trajectory").to(device)
+        return make_pool(splits, teachers, Store(run_dir / "trajectory")).to(device)
     to_the_end = replace(teachers, pool=PriorPoolConfig(training, (int(training.epochs),)))
-    converged = make_pool(splits, to_the_end, run_dir / "trajectory")
-    return make_pool(splits, teachers, run_dir / f"post-{content_hash(teachers.pool)}", converged).to(device)
+    converged = make_pool(splits, to_the_end, Store(run_dir / "trajectory"))
+    return make_pool(splits, teachers, Store(run_dir / f"post-{content_hash(teachers.pool)}"), converged).to(device)
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #419e91e0
 @dataclass(frozen=True)
