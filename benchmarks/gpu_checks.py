@@ -12,15 +12,14 @@ from unittest import mock
 import torch
 import torch.nn.functional as F
 
-from teddy_nb.bn_matching import Synthesizer
-from teddy_nb.config import TINY_SYNTHESIS, get_recipe
+from teddy_nb.config import get_recipe
 from teddy_nb.core.devices import can_compile, default_device
 from teddy_nb.data.augment import AffineConfig
 from teddy_nb.data.datasets import class_manifest, load_data
 from teddy_nb.data.images import ImageSet
-from teddy_nb.matching.feature_stats import HookedTeachers
-from teddy_nb.matching.matching_loss import Matching, maybe_compile
-from teddy_nb.teachers.pool import make_teacher
+from teddy_nb.matching.engine import Engine, Synthesizer
+from teddy_nb.matching.matching_loss import maybe_compile
+from teddy_nb.teachers.pool import Pool, make_teacher
 from teddy_nb.teachers.training import EpochAugment, make_optimizer, new_model, train_step
 
 DEVICE = default_device()
@@ -61,9 +60,9 @@ def device() -> dict:
 
 def synthesizer(data, arch, cfg, indices, compile=False):
     models = [new_model(arch, data, s) for s in range(cfg.n_teachers)]
-    hooked = HookedTeachers(data, cfg)
-    teachers = [hooked[make_teacher(m, arch, s + 1, 0.5, data)] for s, m in enumerate(models)]
-    return Synthesizer([teachers] * cfg.groups_per_batch, data, cfg, 0, indices, Matching(cfg, compile))
+    teachers = tuple(make_teacher(m, arch, s + 1, 0.5, data) for s, m in enumerate(models))
+    pool = Pool("prior", teachers, teachers[0], data.classes, data.channels, data.size, data.mean, data.std)
+    return Synthesizer(Engine(pool, data, replace(cfg, compile=compile)), indices)
 
 
 def synthesis_stalls(data, fields) -> str:
@@ -125,7 +124,7 @@ def graphs(arch: str) -> dict:
     images = torch.zeros(100, 3, 32, 32, dtype=torch.uint8)
     about = class_manifest([*map(str, range(100))]), (0.5,) * 3, (0.25,) * 3
     data = ImageSet("black", images, torch.arange(100), *about).to(DEVICE)
-    cfg = replace(TINY_SYNTHESIS, precision="bf16", init="noise", compile=False)
+    cfg = replace(get_recipe("tiny_imagenet_prior").synthesis, precision="bf16", init="noise", compile=False)
     kinds = {"eager_s": None}
     if can_compile() and DEVICE.type != "simgpu":
         kinds |= {"compiled_s": {}, "reduce_overhead_s": {"mode": "reduce-overhead"}}

@@ -52,6 +52,8 @@ from .teachers.pool import Pool, Teacher, check_pool_folder, check_sanity, load_
 from .teachers.training import new_model
 
 # %% ../nbs/toolkit/pipeline.ipynb #5ef104c7
+from .matching.matching_loss import mean_losses
+from .plots import image_grid, loss_curves
 from teddy_nb.validation import (
     RANDOM_EQUAL_BYTES,
     RANDOM_REAL,
@@ -64,8 +66,6 @@ from teddy_nb.validation import (
     result_table,
     validate,
 )
-from .widgets.browser import mean_losses
-from .widgets.figures import image_grid, loss_curves
 
 # %% ../nbs/toolkit/pipeline.ipynb #c1322be1
 def check_run(
@@ -212,8 +212,7 @@ def teddy_method(
 ) -> Method:
     "Synthesize the set of the pool"
     name = teddy_name(pool.kind)
-    log = partial(run.log, method=name)
-    teddy = synthesize(pool, data.train, recipe.synthesis, ipc, recipe.seed, run.path / "synth", log)
+    teddy = synthesize(pool, data.train, recipe.synthesis, ipc, recipe.seed, run.store.with_log(method=name) / "synth")
     return Method(name, [teddy], pool, run.path)
 
 # %% ../nbs/toolkit/pipeline.ipynb #89be47a5
@@ -227,8 +226,8 @@ def baseline_methods(
     "Draw random real images, and synthesize the set of the converged teacher alone"
     single, home = replace(recipe.synthesis, n_teachers=1), run.path / "baselines"
     name, folder = SINGLE_TEACHER, home / "single_teacher"
-    log = partial(run.log, method=name)
-    sre2l = synthesize(pool.converged_only(), data.train, single, ipc, recipe.seed, folder, log)
+    store = run.store.with_log(method=name) / "baselines" / "single_teacher"
+    sre2l = synthesize(pool.converged_only(), data.train, single, ipc, recipe.seed, store)
     draws = range(max(recipe.eval_hard.n_students, recipe.eval_soft.n_students))
     real = [random_real(data.train, ipc, recipe.seed + s) for s in draws]
     return [
@@ -439,7 +438,7 @@ def save_figures(distilled: DistilledSet, run: Run):
 
     def draw(path):
         if path.stem == "curves":
-            figure = loss_curves(mean_losses(run.path))
+            figure = loss_curves(mean_losses(run.path / "synth"))
         else:
             rows, columns = min(20, distilled.n_classes), min(10, distilled.ipc)
             keep = torch.cat([distilled.class_indices[c][:columns] for c in range(rows)])

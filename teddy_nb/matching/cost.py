@@ -130,6 +130,6 @@ def estimate_synthesis_cost(
         return [lambda n=n, drawn=drawn: synth.step(n, *drawn).total.sum().item() for n, drawn in inputs]
 
     shapes = {tuple(p.shape for p in t.model.parameters()) for t in teachers}
-    cost = estimate_cost(timed_steps, steps, cfg.compile is True, len(shapes), data.device)
+    cost = estimate_cost(timed_steps, steps, cfg.compile, len(shapes), data.device)
     others = size * (data.n_classes - classes) * data.channels * data.size**2  # Pixels, their gradient, Adam's moments
     return replace(cost, memory=cost.memory + 16 * others)

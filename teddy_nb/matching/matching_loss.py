@@ -167,7 +167,7 @@ class Matching:
 
     def __init__(self, cfg: SynthesisConfig):
         self.cfg, self.micro_batch = cfg, None if cfg.micro_batch == "auto" else cfg.micro_batch
-        compile = cfg.compile is True and can_compile()
+        compile = cfg.compile and can_compile()
         self.loss, self.extract = maybe_compile(teacher_loss, compile), maybe_compile(extract, compile)
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #f5b17cb2

@@ -42,6 +42,7 @@ from teddy_nb.runs.files import (
 )
 from .run import environment
 from .sharing import share_work, timed_making
+from .store import Store
 from ..teachers.pool import Pool
 
 # %% ../../nbs/toolkit/runs/experiments.ipynb #c1b38ff8
@@ -171,7 +172,7 @@ def make_set(
     if self.method in MADE_BY_ONE:
         with timed_making(home / "distilled", log, "set"):
             return MADE_BY_ONE[self.method](*args)
-    return synthesize(pool, *args, home / "synth", log, runs / "statistics")
+    return synthesize(pool, *args, Store(runs, log) / str(home.relative_to(runs)) / "synth")
 
 # %% ../../nbs/toolkit/runs/experiments.ipynb #6979ef69
 @patch

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BROWSE_JS', 'MAX_EMBEDDED', 'ImageBrowser', 'run_images', 'lazy_images', 'describe_shard', 'describe_labels',
-           'mean_losses', 'shard_layer_losses', 'pool_curve', 'flatten_dict', 'result_rows', 'html_table', 'RunBrowser']
+           'shard_layer_losses', 'pool_curve', 'flatten_dict', 'result_rows', 'html_table', 'RunBrowser']
 
 # %% ../../nbs/toolkit/widgets/browser.ipynb #51286c49
 import json
@@ -17,13 +17,13 @@ import ipywidgets as W
 import torch
 from fastcore.basics import patch
 from PIL import Image
-from safetensors import safe_open
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
 from ..core.errors import BadInput, format_mean_std
-from ..matching.matching_loss import LOSS_NAMES
-from ..runs.files import read_json, read_metadata, read_tensors, safe_name
+from ..matching.matching_loss import LOSS_NAMES, mean_losses
+from ..runs.files import read_json, safe_name
+from ..runs.store import read_item
 from ..students.soft_labels import StoredLabels, decode, describe_label_kind, read_index
 from .curves import LossCurves, PoolCurve
 from .figures import CAPTURE_KEYS, Viewer, data_uri, menu, show_one_js, slider, wrap_html
@@ -210,9 +210,8 @@ def describe_shard(
     path: Path,  # A shard of synthesized images
 ) -> str:
     "Return the losses that a shard ended with, and its teachers"
-    teachers = read_metadata(path).get("teachers", [])
-    with safe_open(path, "pt") as f:
-        total, *parts = f.get_tensor("losses")[-1].tolist()
+    block = read_item(path)
+    teachers, (total, *parts) = block.metadata["teachers"][0], block.tensors["losses"][0, -1].tolist()
     parts = ", ".join(f"{name} {value:.3g}" for name, value in zip(LOSS_NAMES[1:], parts, strict=True) if value)
     by = f" with the teachers {', '.join(Path(t).stem for t in teachers)}" if teachers else ""
     return f"Loss {total:.3g} ({parts}){by}"
@@ -234,22 +233,12 @@ def describe_labels(
     return describe
 
 # %% ../../nbs/toolkit/widgets/browser.ipynb #4e0058dd
-def mean_losses(
-    run: Path,  # A run folder
-) -> dict[str, list[float]]:  # Name to one value an iteration; without the terms that were not computed
-    "Return the losses of a run, averaged over its shards"
-    shards = [read_tensors(path) for path in sorted((run / "synth").glob("*.safetensors"))]
-    means = torch.stack([s["losses"] for s in shards if s]).mean(0)
-    return {name: column.tolist() for name, column in zip(LOSS_NAMES, means.T, strict=True) if column.any()}
-
-
 def shard_layer_losses(
     shard: Path,  # Of synthesized images
 ) -> dict[str, dict[str, list[float]]]:  # Teacher to layer to one value an iteration
     "Return the loss of each layer of each teacher while the shard was made"
-    with safe_open(shard, "pt") as f:
-        values = f.get_tensor("layers") if "layers" in f.keys() else torch.zeros(0, 0, 0)  # noqa: SIM118
-    teachers, layers = (read_metadata(shard).get(k, []) for k in ("teachers", "layers"))
+    block = read_item(shard)
+    values, teachers, layers = block.tensors["layers"][0], block.metadata["teachers"][0], block.metadata["layers"]
     if values.shape[1] < len(teachers):
         teachers = ["the teachers in turn"]
     return {
@@ -343,7 +332,7 @@ def parts(
     if (run / "distilled" / "classes.json").exists():
         parts["Images"] = run_images(run)
     if shards := sorted((run / "synth").glob("*.safetensors")):
-        parts["Losses"] = LossCurves({"losses": mean_losses(run)} | shard_layer_losses(shards[0]))
+        parts["Losses"] = LossCurves({"losses": mean_losses(run / "synth")} | shard_layer_losses(shards[0]))
     if manifest := _read_json(run / "pool" / "manifest.json", None):
         parts["Pool"] = pool_curve(manifest)
     recipe = flatten_dict(_read_json(run / "recipe.json", {}))
