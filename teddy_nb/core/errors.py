@@ -33,7 +33,7 @@ class Number(NamedTuple):
         "Return whether `value` is a finite number in the range"
         if isinstance(value, bool) or not isinstance(value, Integral if self.whole else Real):
             return False
-        return math.isfinite(value) and self.low <= value <= self.high and not (self.open and value == self.low)
+        return abs(value) < math.inf and self.low <= value <= self.high and not (self.open and value == self.low)
 
     def __str__(self):
         low = f" above {self.low:g}" if self.open else f" from {self.low:g}"
