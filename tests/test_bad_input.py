@@ -282,10 +282,10 @@ def refused(capsys, command, make, options, folder):
     home.mkdir()
     os.chdir(home)
     made = make(folder / "made") if make else ""
-    values = dict(o.format(made).split("=", 1) for o in options.split())
+    given = [o.format(made) for o in options.split()]
     before = sorted(p for p in folder.rglob("*"))
     with pytest.raises(SystemExit) as e:
-        getattr(cli, command)(**{k: int(v) if v.lstrip("-").isdigit() else v for k, v in values.items()})
+        cli.run_command(command, [o.removeprefix("table=") if o.startswith("table=") else f"--{o}" for o in given])
     _, err = capsys.readouterr()
     lines = [line for line in err.splitlines() if "it/s]" not in line and line.strip()]
     assert e.value.code == 2 and len(lines) == 1 and lines[0].startswith(f"{command}: "), err

@@ -118,7 +118,8 @@ BAD = {
 @pytest.mark.parametrize(("make", "words"), BAD.values(), ids=BAD)
 def test_what_cannot_work_is_said_in_a_sentence(make, words, capsys, tmp_path):
     with pytest.raises(SystemExit) as e:
-        cli.teddy_distill(task="detection", dataset=str(make(tmp_path / "made")), images=50, out=str(tmp_path / "run"))
+        at = f"--dataset={make(tmp_path / 'made')}", f"--out={tmp_path / 'run'}"
+        cli.run_command("teddy_distill", ["--task=detection", "--images=50", *at])
     lines = capsys.readouterr().err.splitlines()
     assert e.value.code == 2 and len(lines) == 1 and words in lines[0], lines
     assert not (tmp_path / "run").exists()
