@@ -25,16 +25,15 @@ from ..data.init import split_tiles
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #56b00d09
 from teddy_nb.runs.files import (
+    json_digest,
     read_json,
     replaced_folder,
     safe_name,
-    seal,
     tensor_digest,
-    unseal,
     write_file,
     write_json,
 )
-from .sharing import share_work
+from .store import share
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #e9a3e94d
 @dataclass(frozen=True, eq=False, repr=False)
@@ -91,8 +90,8 @@ def from_pixels(
 @patch
 def digest(self: DistilledSet) -> str:  # Hex
     "Compute a digest of all that a student sees of the set"
-    about = json.dumps([self.classes, self.mean, self.std, *[self.factor] * (self.factor > 1)])
-    return hashlib.sha256((about + tensor_digest(self.images, self.labels)).encode()).hexdigest()
+    constants = json.dumps([self.classes, self.mean, self.std, *[self.factor] * (self.factor > 1)])
+    return hashlib.sha256((constants + tensor_digest(self.images, self.labels)).encode()).hexdigest()
 
 
 @patch
@@ -101,7 +100,7 @@ def save(
     folder: Path,  # Replaced if it holds another set
 ):
     "Write the images as an ImageFolder with `classes.json`, `set.json` and a card, by one process of those that save it"
-    share_work([Path(folder)], self.write, lambda p: _holds(p, self), wait=0.1)
+    share([Path(folder)], self.write, lambda p: _holds(p, self))
     self.__dict__["n_bytes"] = sum(p.stat().st_size for p in Path(folder).rglob("*.png"))
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #0c2032f0
@@ -116,11 +115,10 @@ def write(
         for png, y in zip(self.pngs, self.labels.tolist(), strict=True):
             write_file(partial / safe_name(self.classes[y].folder) / f"{counts[y]:05d}.png", png)
             counts[y] += 1
-        about = {k: getattr(self, k) for k in ("name", "mean", "std", "factor", "provenance")}
+        constants = {k: getattr(self, k) for k in ("name", "size", "mean", "std", "factor", "provenance")}
+        metadata = {"images": len(self), "sha256": self.digest(), **json.loads(json.dumps(constants))}
         write_json(partial / "classes.json", [c._asdict() for c in self.classes])
-        write_json(
-            partial / "set.json", seal({"size": self.size, "images": len(self), "sha256": self.digest(), **about})
-        )
+        write_json(partial / "set.json", {**metadata, "digest": json_digest(metadata)})
         write_file(partial / "README.md", self.dataset_card(folder.name))
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #bfa6ad42
@@ -221,20 +219,27 @@ def read_set(
 ) -> DistilledSet:
     "Read a distilled set back; raises `BadInput` if the folder holds another thing, or not all of it as it was written"
     folder = Path(folder)
-    keys = "name", "mean", "std", "size", "images", "sha256", "provenance", "digest"
-    about = unseal(read_json(folder / "set.json", *keys), folder / "set.json")
+    values = _read_metadata(folder / "set.json")
     try:
         classes = tuple(ClassInfo(**c) for c in read_json(folder / "classes.json"))
-        blank = torch.empty(0, len(about["mean"]), about["size"], about["size"], dtype=torch.uint8)
-        like = ImageSet(
-            about["name"], blank, torch.empty(0, dtype=torch.int64), classes, tuple(about["mean"]), tuple(about["std"])
-        )
-        own = {"name": about["name"], "provenance": about["provenance"], "factor": about.get("factor", 1)}
-        found = replace(read_images(folder, like), **own)
-    except (TypeError, RuntimeError) as e:
-        raise BadInput(f"{folder / 'set.json'} was altered ({e}); copy the folder again") from e
-    if len(found) != about["images"]:
-        raise BadInput(f"{folder} was written with {about['images']} images but has {len(found)}; copy it again")
-    if found.digest() != about["sha256"]:
+    except TypeError as e:
+        raise BadInput(f"{folder / 'classes.json'} was altered ({e}); copy the folder again") from e
+    mean, std = tuple(values["mean"]), tuple(values["std"])
+    blank = torch.empty(0, len(mean), values["size"], values["size"], dtype=torch.uint8)
+    found = read_images(
+        folder, ImageSet(values["name"], blank, blank.new_empty(0, dtype=torch.int64), classes, mean, std)
+    )
+    found = replace(found, **{k: values[k] for k in ("name", "provenance", "factor")})
+    if len(found) != values["images"]:
+        raise BadInput(f"{folder} was written with {values['images']} images but has {len(found)}; copy it again")
+    if found.digest() != values["sha256"]:
         raise BadInput(f"the images, classes or constants in {folder} are not those that were written; copy it again")
     return found
+
+
+def _read_metadata(path):
+    "Read `set.json`, and compare it with its digest"
+    values = read_json(path, "name", "mean", "std", "size", "images", "factor", "sha256", "provenance", "digest")
+    if values.pop("digest") != json_digest(values):
+        raise BadInput(f"{path} was altered after it was written; copy the folder again")
+    return values
