@@ -172,7 +172,7 @@ def make_set(
     if self.method in MADE_BY_ONE:
         with timed_making(home / "distilled", log, "set"):
             return MADE_BY_ONE[self.method](*args)
-    return synthesize(pool, *args, home / "synth", log, runs / "statistics")
+    return synthesize(pool, *args, Store(runs, log) / str(home.relative_to(runs)) / "synth")
 
 # %% ../../nbs/toolkit/runs/experiments.ipynb #6979ef69
 @patch
