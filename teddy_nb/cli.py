@@ -376,7 +376,7 @@ def teddy_forecast(
     recipe: str = "",  # A preset, or a TOML file with any field of the recipe
 ):
     "Forecast time, memory and disk of every stage of a run on this machine, from a few timed steps of each"
-    from teddy_nb.scale import forecast
+    from teddy_nb.forecast import forecast
 
     chosen = choose_recipe(dataset or "imagenet", pool, recipe, model=model)
     data = read_data(dataset, root, size, download=False).train if dataset else None
