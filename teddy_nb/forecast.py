@@ -11,7 +11,7 @@ __all__ = ['DATASET_SHAPES', 'MIN_TIMED_SECONDS', 'MOST_STEPS', 'TIMES', 'BYTES'
 import math
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,6 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import nn
 
 from .config import PostPoolConfig, Recipe, TrainConfig
 from .core.devices import cpu_count, default_device
@@ -49,10 +48,6 @@ class Plan:
     @property
     def images(self) -> int:  # That a student sees in an epoch
         return self.ipc * self.recipe.synthesis.factor**2 * self.data.n_classes
-
-    def new_model(self, arch: str, seed: int = 0) -> nn.Module:
-        "Return a network of random weights for the data"
-        return new_model(arch, self.data, seed)
 
 
 class StageCost(NamedTuple):
@@ -122,7 +117,7 @@ def measure_network(
     training: TrainConfig | None = None,  # A forward pass is timed when None
 ) -> tuple[float, float]:  # Seconds for each image; bytes at the peak
     "Time a network on images of noise; on a CPU on at most 16"
-    data, model = plan.data, plan.new_model(arch).train(training is not None)
+    data, model = plan.data, new_model(arch, plan.data, 0).train(training is not None)
     n = batch if data.device.type != "cpu" else min(batch, 16)
     before = _peak_memory(data.device, reset=True)
     x = torch.rand(n, data.channels, data.size, data.size, device=data.device)
@@ -162,14 +157,14 @@ def teacher_cost(plan: Plan) -> StageCost:
         passes = pool.training.epochs * pool.trajectories
     seconds, memory = measure_network(plan, plan.recipe.model, pool.training.batch_size, pool.training)
     seconds = max(seconds, reading_seconds(plan)) * passes * plan.n_images / plan.devices
-    weights = sum(v.nbytes for v in plan.new_model(plan.recipe.model).state_dict().values())
+    weights = sum(v.nbytes for v in new_model(plan.recipe.model, plan.data, 0).state_dict().values())
     return StageCost("teachers", seconds, memory, weights * (pool.size + 3))
 
 # %% ../nbs/toolkit/forecast.ipynb #088c4b6e
 @torch.no_grad()
 def statistics_cost(plan: Plan) -> StageCost:
     "Estimate the teachers' passes over the data, and the extractors' stored class means"
-    cfg, model, classes = plan.recipe.synthesis, plan.new_model(plan.recipe.model).eval(), plan.data.n_classes
+    cfg, model, classes = plan.recipe.synthesis, new_model(plan.recipe.model, plan.data, 0).eval(), plan.data.n_classes
     teachers = plan.recipe.pool.size if needs_pass(model, cfg) else 0
     means = cfg.n_extractors * cfg.stored_augmentations * classes
     images = math.ceil(teachers / plan.devices) * plan.n_images + means * cfg.batch_real
@@ -210,7 +205,7 @@ def _first_block(plan, size, classes):
     few = {k: min(1, getattr(cfg, k)) for k in ("n_extractors", "stored_augmentations")}
     class_means = cfg.class_mean_weight if cfg.n_extractors else 0.0
     cfg = replace(cfg, init="noise", classwise_share=0.0, class_mean_weight=class_means, **few)
-    models = [plan.new_model(arch, seed) for seed in range(cfg.n_teachers)]
+    models = [new_model(arch, plan.data, seed) for seed in range(cfg.n_teachers)]
     teachers = tuple(make_teacher(model, arch, stage, 0.0, plan.data) for stage, model in enumerate(models))
     pool = Pool("prior", teachers, teachers[0], data.classes, data.channels, data.size, data.mean, data.std)
     return Synthesizer(Engine(pool, data, cfg), range(size))
@@ -225,16 +220,13 @@ def label_cost(plan: Plan) -> StageCost:
     return StageCost("labels", math.ceil(epochs / plan.devices) * plan.images * pool.size * seconds, memory, disk)
 
 
-def student_cost(
-    plan: Plan,
-    methods: int = 4,  # Rows of the comparison
-) -> StageCost:
-    "Estimate the students of the comparison"
+def student_cost(plan: Plan) -> StageCost:
+    "Estimate the students of the comparison, of four methods under two protocols"
     total = most = 0.0
     for cfg in (plan.recipe.eval_hard, plan.recipe.eval_soft):
         batch = min(cfg.training.batch_size, plan.images)
         seconds, memory = measure_network(plan, cfg.student, batch, cfg.training)
-        rounds = math.ceil(methods * cfg.n_students / plan.devices)
+        rounds = math.ceil(4 * cfg.n_students / plan.devices)
         total, most = total + rounds * cfg.training.epochs * plan.images * seconds, max(most, memory)
     return StageCost("students", total, most, 0.0)
 
@@ -242,12 +234,8 @@ def student_cost(
 TIMES, BYTES = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)), (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
-def in_units(
-    value: float,
-    units: tuple[tuple[str, float], ...],  # Name and size, the largest first
-    least: float = 1.0,  # That is shown of a unit, but of the smallest
-) -> str:
-    "Return a value in the unit that suits it"
+def in_units(value: float, units: Sequence[tuple[str, float]], least: float = 1.0) -> str:
+    "Return a value in the largest unit of which it has `least`"
     name, size = next((u for u in units if value >= least * u[1]), units[-1])
     return f"{value / size:.1f} {name}"
 
