@@ -401,7 +401,7 @@ def teddy_export(
 
 # %% ../nbs/toolkit/cli.ipynb #d824af8f
 def teddy_reproduce(
-    table: str,  # Which: table1, table2 or table3; table3_instance, table3_search, table3_search_batch, table3_stages, table3_evaluations; table1_small, table2_small; table2-detection; ablations
+    table: str,  # Which: table1, table2 or table3; table3_instance, table3_stages, table3_trials, table3_evaluations; table1_small, table2_small; table2-detection; ablations; or a part of one, such as table3/cifar10/10/teddy_real
     cells: str = "",  # Its columns, such as cifar10/1,cifar10/10; all if not given
     rows: str = "",  # Its rows, such as random,teddy_real; all if not given
     students: int = 0,  # For each number, where the table's own takes too long; the table's if not given
@@ -416,13 +416,16 @@ def teddy_reproduce(
         if rows or download:
             raise BadInput("--rows and --download do not go with table2-detection, whose rows are measured together")
         return print_detection_table(cells, students, out, runs, root, weights)
-    from teddy_nb.results import select_experiments
-    from teddy_nb.runs.experiments import comparison_table, read_experiments, reproduce
+    from teddy_nb.reproduce.experiment import reproduce
+    from teddy_nb.reproduce.tables import STORED, comparison_table, footnote, select_experiments
 
-    chosen = select_experiments(table, *([v for v in text.split(",") if v] for text in (cells, rows)), students)
-    for result in reproduce(chosen, root, Path(out), Path(runs), download):
-        print(f"{result['name']}: {', '.join(f'{a:.1f}' for a in result['accuracy'])} %", flush=True)
-    print(f"\n{comparison_table(read_experiments(out, chosen))}")
+    columns, rows = ([v for v in text.split(",") if v] for text in (cells, rows))
+    chosen, done = select_experiments(table, columns, rows, STORED, Path(out)), {}
+    for e in reproduce(chosen, root, Path(out), Path(runs), download, students):
+        done[e.name] = e
+        print(f"{e.name}: {', '.join(f'{a:.1f}' for a in e.accuracy)} %", flush=True)
+    measured = [done[e.name] for e in chosen]
+    print(f"\n{comparison_table(measured)}\n\n{footnote(measured)}")
 
 # %% ../nbs/toolkit/cli.ipynb #4df2aaf7
 def teddy_report(
