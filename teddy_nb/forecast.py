@@ -32,7 +32,7 @@ from .matching.feature_stats import HookedNet, needs_pass
 from .students.soft_labels import LABEL_BATCH, plan_storage
 from .teachers.models import last_linear
 from .teachers.pool import Pool, make_teacher
-from .teachers.training import FileViews, make_optimizer, new_model, train_step
+from .teachers.training import FileAugment, make_optimizer, new_model, train_step
 
 # %% ../nbs/toolkit/forecast.ipynb #70c3482f
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def reading_seconds(
         paths = data.images.paths[:32] if isinstance(data.images, ImageFiles) else [Path(folder) / "photo.jpg"] * 32
         if not isinstance(data.images, ImageFiles):
             Image.effect_noise((500, 375), 60).convert("RGB").save(paths[0], quality=80)
-        views = FileViews(ImageFiles(paths, data.size, data.channels), plan.recipe.pool.training.augment, 0)
+        views = FileAugment(ImageFiles(paths, data.size, data.channels), plan.recipe.pool.training.augment, 0)
         indices = iter([*range(len(paths))] * MOST_STEPS)
         seconds, _ = measure(lambda: views[next(indices), 0], torch.device("cpu"))
     return seconds / min(cpu_count(), 8)
