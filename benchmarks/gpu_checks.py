@@ -21,7 +21,7 @@ from teddy_nb.data.images import ImageSet
 from teddy_nb.matching.feature_stats import HookedTeachers
 from teddy_nb.matching.matching_loss import Matching, maybe_compile
 from teddy_nb.teachers.pool import make_teacher
-from teddy_nb.teachers.training import EpochAugment, make_optimizer, new_model, train_step
+from teddy_nb.teachers.training import TrainAugment, make_optimizer, new_model, train_step
 
 DEVICE = default_device()
 
@@ -80,7 +80,7 @@ def training_stalls(data, precision) -> str:
         model.to(memory_format=torch.channels_last)
     optimizer, augment, idx = (
         make_optimizer(model, cfg),
-        EpochAugment(data, cfg.augment, 0),
+        TrainAugment(data, cfg.augment, 0),
         torch.arange(64, device=DEVICE),
     )
     augment.theta(0)

@@ -18,7 +18,7 @@ from teddy_nb.matching.matching_loss import Matching
 from teddy_nb.students.epoch_augment import EpochAugConfig, EpochView
 from teddy_nb.students.soft_labels import OnlineLabels
 from teddy_nb.teachers.pool import Pool, make_teacher
-from teddy_nb.teachers.training import EpochAugment, epoch_batches, make_optimizer, new_model, train_step
+from teddy_nb.teachers.training import TrainAugment, make_optimizer, new_model, train_step
 from teddy_nb.validation import random_real, soft_loss
 
 WAITS = {Tensor.item, Tensor.tolist, Tensor.cpu, Tensor.numpy, Tensor.nonzero, Tensor.unique, Tensor.bincount,
@@ -108,8 +108,8 @@ def steps_after_the_first(batches, step):
 def test_the_training_of_a_teacher(data, optimizer):
     cfg = replace(get_recipe("digits_prior").pool.training, optimizer=optimizer, batch_size=256)
     model = new_model("convnet-2-8-batch", data, 0).train()
-    opt, augment = make_optimizer(model, cfg), EpochAugment(data, cfg.augment, 0)
-    batches = epoch_batches(augment, 0, torch.arange(len(data)), cfg.batch_size)
+    opt, augment = make_optimizer(model, cfg), TrainAugment(data, cfg.augment, 0)
+    batches = augment.batches(0, torch.arange(len(data)), cfg.batch_size)
     step = lambda x, y: train_step(model, opt, torch.nn.functional.cross_entropy, x, y)
     assert_no_stalls(steps_after_the_first(batches, step))
 
