@@ -27,13 +27,12 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .bn_matching import estimate_synthesis_cost
 from .config import PostPoolConfig, PriorPoolConfig, Recipe
 from .core.devices import cpu_count, default_device
 from .core.errors import BadInput, md_table, plural
 from .data.datasets import DATASETS, class_manifest
 from .data.images import IN_MEMORY_BYTES, ImageFiles, ImageSet
-from .matching.cost import peak_memory, reset_peak_memory, time_steps
+from .matching.cost import estimate_synthesis_cost, peak_memory, reset_peak_memory, time_steps
 from .matching.feature_stats import HookedNet, moments, needs_pass, norm_layers
 from .pool_post import count_macs
 from .students.soft_labels import LABEL_BATCH, plan_storage
