@@ -318,7 +318,7 @@ def reproduce(
     for (data, teachers), group in groupby(experiments, lambda e: (e.data, e.teachers if e.needs_pool else None)):
         wanted = {out / f"{e.name}.json": (e, students or e.eval_cfg.n_students) for e in group}
         splits = given = None
-        if missing := from_first([path for path in wanted if not is_measured(path, *wanted[path])]):
+        if from_first(not all(is_measured(path, *task) for path, task in wanted.items())):
             splits = load(data)
             given = pool(data, teachers) if teachers else None
         yield from measure_group(wanted, lambda e, n, given=given, splits=splits: e.measure(given, splits, runs, n))
