@@ -137,9 +137,8 @@ FILES = {  # What is there when a file is damaged; what becomes of it when the r
     "pool/checkpoint.safetensors": ("checkpoint", "healed or named", ""),  # Another training's is named
     "pool/manifest.safetensors": ("whole", "named", ""),
     f"pool/{POOL}": ("whole", "named", ""),
-    "synth/00000.safetensors": ("whole", "healed", ""),
-    "synth/engine.json": ("whole", "named", ""),
-    "synth/statistics/*": ("before synthesis", "healed", ""),
+    "synth/00000.safetensors": ("whole", "named", ""),
+    "statistics/*": ("before synthesis", "named", ""),
     "distilled/set.json": ("whole", "healed", "named"),
     "distilled/classes.json": ("whole", "healed", "named"),
     "distilled/0/00000.png": ("whole", "healed", "same or named"),  # Bytes that decide no pixel

@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from teddy_nb.bn_matching import Synthesizer
 from teddy_nb.config import get_recipe
 from teddy_nb.data.augment import AffineConfig
 from teddy_nb.data.datasets import load_data
-from teddy_nb.matching.feature_stats import HookedTeachers
-from teddy_nb.matching.matching_loss import Matching
+from teddy_nb.matching.engine import Engine, Synthesizer
 from teddy_nb.students.epoch_augment import EpochAugConfig, EpochView
 from teddy_nb.students.soft_labels import OnlineLabels
 from teddy_nb.teachers.pool import Pool, make_teacher
@@ -88,10 +86,8 @@ FIELDS = [
 @pytest.mark.parametrize("fields", FIELDS, ids=str)
 def test_a_synthesis_step(data, teachers, fields):
     cfg = replace(get_recipe("digits_prior").synthesis, iterations=50, n_teachers=2, compile=False, **fields)
-    hooked = HookedTeachers(data, cfg)
-    indices = range(cfg.group_size * cfg.groups_per_batch)
-    groups = [[hooked[t] for t in teachers]] * cfg.groups_per_batch
-    synth = Synthesizer(groups, data, cfg, 0, indices, Matching(cfg))
+    pool = Pool("prior", tuple(teachers), teachers[0], data.classes, data.channels, data.size, data.mean, data.std)
+    synth = Synthesizer(Engine(pool, data, cfg), range(cfg.group_size * cfg.groups_per_batch))
     inputs = synth.draw(range(4))
     for n in range(2):
         synth.step(n, *inputs[n])
