@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torchvision.transforms import RandomHorizontalFlip, RandomResizedCrop
 
 from teddy_nb.bn_matching import Synthesizer
-from teddy_nb.config import IMAGENET_SYNTHESIS, SynthesisConfig
+from teddy_nb.config import SynthesisConfig, get_recipe
 from teddy_nb.core.devices import default_device, seeded
 from teddy_nb.data.augment import apply_affine, sample_affine
 from teddy_nb.data.images import ClassInfo, ImageSet
@@ -42,6 +42,7 @@ from teddy_nb.teachers.training import new_model
 
 ARCHS = {"convnet3": "convnet-3-128-batch", "resnet18": "resnet18-small"}
 BATCH = 100
+IMAGENET_SYNTHESIS = get_recipe("imagenet_prior").synthesis
 AUGMENT = replace(IMAGENET_SYNTHESIS.augment, roll=4)  # Crop, flip and roll, one of each an image
 
 

@@ -42,6 +42,7 @@ from teddy_nb.runs.files import (
 )
 from .run import environment
 from .sharing import share_work, timed_making
+from .store import Store
 from ..teachers.pool import Pool
 
 # %% ../../nbs/toolkit/runs/experiments.ipynb #c1b38ff8
@@ -83,10 +84,10 @@ def pool_for(
     key = content_hash(source, recipe.model, training, recipe.seed)
     home = folder / f"{source.dataset}-{recipe.model}-{key}"
     if isinstance(recipe.pool, PriorPoolConfig):
-        return make_pool(splits, recipe, home / "trajectory").to(splits.train.device)
+        return make_pool(splits, recipe, Store(home / "trajectory")).to(splits.train.device)
     to_the_end = replace(recipe, pool=PriorPoolConfig(training, (int(training.epochs),)))
-    whole = make_pool(splits, to_the_end, home / "trajectory")
-    return make_pool(splits, recipe, home / f"post-{content_hash(recipe.pool)}", whole).to(splits.train.device)
+    whole = make_pool(splits, to_the_end, Store(home / "trajectory"))
+    return make_pool(splits, recipe, Store(home / f"post-{content_hash(recipe.pool)}"), whole).to(splits.train.device)
 
 # %% ../../nbs/toolkit/runs/experiments.ipynb #72373db7
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BROWSE_JS', 'MAX_EMBEDDED', 'ImageBrowser', 'run_images', 'lazy_images', 'describe_shard', 'describe_labels',
-           'mean_losses', 'shard_layer_losses', 'pool_curve', 'flatten_dict', 'result_rows', 'html_table', 'RunBrowser']
+           'shard_layer_losses', 'pool_curve', 'flatten_dict', 'result_rows', 'html_table', 'RunBrowser']
 
 # %% ../../nbs/toolkit/widgets/browser.ipynb #51286c49
 import json
@@ -22,8 +22,8 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
 from ..core.errors import BadInput, format_mean_std
-from ..matching.matching_loss import LOSS_NAMES
-from ..runs.files import read_json, read_metadata, read_tensors, safe_name
+from ..matching.matching_loss import LOSS_NAMES, mean_losses
+from ..runs.files import read_json, read_metadata, safe_name
 from ..students.soft_labels import StoredLabels, decode, describe_label_kind, read_index
 from .curves import LossCurves, PoolCurve
 from .figures import CAPTURE_KEYS, Viewer, data_uri, menu, show_one_js, slider, wrap_html
@@ -234,15 +234,6 @@ def describe_labels(
     return describe
 
 # %% ../../nbs/toolkit/widgets/browser.ipynb #4e0058dd
-def mean_losses(
-    run: Path,  # A run folder
-) -> dict[str, list[float]]:  # Name to one value an iteration; without the terms that were not computed
-    "Return the losses of a run, averaged over its shards"
-    shards = [read_tensors(path) for path in sorted((run / "synth").glob("*.safetensors"))]
-    means = torch.stack([s["losses"] for s in shards if s]).mean(0)
-    return {name: column.tolist() for name, column in zip(LOSS_NAMES, means.T, strict=True) if column.any()}
-
-
 def shard_layer_losses(
     shard: Path,  # Of synthesized images
 ) -> dict[str, dict[str, list[float]]]:  # Teacher to layer to one value an iteration
