@@ -181,8 +181,7 @@ def teddy_method(
 ) -> Method:
     "Synthesize the set of the pool"
     name = teddy_name(pool.kind)
-    log = partial(run.log, method=name)
-    teddy = synthesize(pool, data.train, recipe.synthesis, ipc, recipe.seed, run.path / "synth", log)
+    teddy = synthesize(pool, data.train, recipe.synthesis, ipc, recipe.seed, run.store.with_log(method=name) / "synth")
     return Method(name, [teddy], pool, run.path)
 
 # %% ../nbs/toolkit/pipeline.ipynb #89be47a5
@@ -196,8 +195,8 @@ def baseline_methods(
     "Draw random real images, and synthesize the set of the converged teacher alone"
     single, home = replace(recipe.synthesis, n_teachers=1), run.path / "baselines"
     name, folder = SINGLE_TEACHER, home / "single_teacher"
-    log = partial(run.log, method=name)
-    sre2l = synthesize(pool.converged_only(), data.train, single, ipc, recipe.seed, folder, log)
+    store = run.store.with_log(method=name) / "baselines" / "single_teacher"
+    sre2l = synthesize(pool.converged_only(), data.train, single, ipc, recipe.seed, store)
     draws = range(max(recipe.eval_hard.n_students, recipe.eval_soft.n_students))
     real = [random_real(data.train, ipc, recipe.seed + s) for s in draws]
     return [
@@ -408,7 +407,7 @@ def save_figures(distilled: DistilledSet, run: Run):
 
     def draw(path):
         if path.stem == "curves":
-            figure = loss_curves(mean_losses(run.path))
+            figure = loss_curves(mean_losses(run.path / "synth"))
         else:
             rows, columns = min(20, distilled.n_classes), min(10, distilled.ipc)
             keep = torch.cat([distilled.class_indices[c][:columns] for c in range(rows)])

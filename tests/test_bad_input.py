@@ -24,9 +24,9 @@ from teddy_nb.methods.bilevel import distill_bilevel
 from teddy_nb.methods.dm import distill_dm
 from teddy_nb.pipeline import distill_dataset, make_pool_folder, read_results, score_folder
 from teddy_nb.pool_prior import train_pool, train_trajectory
-from teddy_nb.results import select_experiments
+from teddy_nb.reproduce.experiment import DataConfig, read_experiment, reproduce
+from teddy_nb.reproduce.tables import select_experiments
 from teddy_nb.runs.distilled_set import read_images, read_set
-from teddy_nb.runs.experiments import DataConfig
 from teddy_nb.runs.files import read_json
 from teddy_nb.runs.store import Item, read_item, write_item
 from teddy_nb.scale import forecast
@@ -152,10 +152,11 @@ FUNCTIONS = {
     "score of nothing": lambda d, p, t: score_folder(t / "none", d, RECIPE.eval_hard, None),
     "weights of nothing": lambda d, p, t: load_converged("convnet-2-8-batch", t / "none", d),
     "results of nothing": lambda d, p, t: read_results(t / "results.json"),
+    "experiment of nothing": lambda d, p, t: read_experiment(t / "results.json"),
     "json of a folder": lambda d, p, t: read_json(t),
     "table": lambda d, p, t: select_experiments("table9"),
     "column": lambda d, p, t: select_experiments("table1", ["cifar10/7"]),
-    "students": lambda d, p, t: select_experiments("table1", students=-1),
+    "students": lambda d, p, t: next(reproduce([], "", t, t, students=-1)),
     "stages": lambda d, p, t: p.at_stages(7),
     "accuracies": lambda d, p, t: p.at_accuracies(2, 3),
     "draw": lambda d, p, t: p.draw(0, 0, 0),

@@ -28,7 +28,7 @@ def begin_stages(
 
     def begin(stage):
         if dist_state().is_main_process:
-            log(stage=stage, number=names.index(stage) + 1, stages=len(names))
+            log(stage=stage, number=[*names].index(stage) + 1, stages=len(names))
 
     return begin
 

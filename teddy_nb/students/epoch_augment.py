@@ -19,7 +19,7 @@ from ..core.devices import generator, seeded
 from ..core.errors import BadInput
 from ..data.augment import AffineConfig, apply_dsa, sample_dsa
 from ..data.images import ImageSet
-from ..teachers.training import EpochAugment
+from ..teachers.training import TrainAugment
 
 # %% ../../nbs/toolkit/students/epoch_augment.ipynb #3ff70d0d
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class EpochView:
         cfg: EpochAugConfig,
     ):
         self.data, self.cfg = data, cfg
-        self.affine = EpochAugment(data, cfg.augment, cfg.seed)
+        self.affine = TrainAugment(data, cfg.augment, cfg.seed)
         self.one_hot = F.one_hot(data.labels, data.n_classes).float()
         cached = 4 * len(data) * data.channels * data.size**2 <= MAX_CACHED_BYTES
         self.normalized = data.normalize(data.images) if cached else None  # `[N, C, H, W]`

@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +44,6 @@ from teddy_nb.runs.files import (
 from ..runs.sharing import claim_missing, share_work
 from .epoch_augment import EpochAugConfig, EpochView
 from ..teachers.pool import Pool
-from ..teachers.training import CacheLast
 
 # %% ../../nbs/toolkit/students/soft_labels.ipynb #581e8618
 @torch.no_grad()
@@ -338,7 +338,7 @@ class StoredLabels:
         self.view, self.folder, self.index = view, Path(folder), index
         self.epochs, self.bytes, self.description = (index[k] for k in ("epochs", "bytes", "description"))
         self.dtype = label_dtype(index["kind"], index["classes"])
-        self.last = CacheLast(self.read)
+        self.last = lru_cache(1)(self.read)
 
     def __call__(
         self,
