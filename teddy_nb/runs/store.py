@@ -103,6 +103,7 @@ class Item(NamedTuple):
 
     tensors: dict[str, Tensor]
     metadata: dict = {}  # JSON values  # noqa: RUF012
+    key: dict = {}  # That it was written with, when it was read  # noqa: RUF012
 
 
 def write_item(
@@ -143,7 +144,7 @@ def read_item(
         raise BadInput(f"{path} was altered after it was written; remove it, and the same command makes it again")
     if key is not None and (changed := [k for k in {**found, **key} if found.get(k) != key.get(k)]):
         raise BadInput(f"{path} was made with another {', '.join(changed)}; choose another folder")
-    return Item(tensors, metadata)
+    return Item(tensors, metadata, found)
 
 # %% ../../nbs/toolkit/runs/store.ipynb #89197a69
 class Store:
