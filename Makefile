@@ -2,13 +2,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: distill test docs gpu simgpu
+.PHONY: distill test save docs gpu simgpu
 
 distill: $(READY)  ## distil the embedded digits at one image per class, end to end
 	$(BIN)/teddy_distill --dataset digits --ipc 1 --pool prior --out runs/digits
 
-test: $(READY)  ## everything CI runs
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/check.py
+test: $(READY)  ## everything CI runs; PART=package or PART=site for one of its two jobs
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/check.py $(PART)
+
+save: $(READY)  ## NB=nbs/x.ipynb: export, run, save and clean a notebook; FLAGS="slow cuda" runs those cells too
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/save.py --flags "$(FLAGS)" $(NB)
 
 docs: $(READY)  ## the site, in _docs
 	@command -v quarto >/dev/null || \

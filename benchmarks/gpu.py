@@ -2,7 +2,7 @@
 
     make gpu                                 the next slice; again until it says that all is done
     python benchmarks/gpu.py --list          what there is, and what became of it
-    python benchmarks/gpu.py --simulated     the same book, shortened, on the pretend accelerator of tests/simgpu
+    python benchmarks/gpu.py --simulated     the same book, shortened, on the pretend accelerator of benchmarks/simgpu
 
 A step that is cut short by the end of a slice runs again in the next one: what it had finished it finds on disk, if it keeps any. One that has had
 a whole slice for itself and keeps nothing is given up. States and outputs lie in `runs/gpu`; measurements are copied to `benchmarks/gpu/*.json`. Datasets are looked for
@@ -66,15 +66,15 @@ def real_steps() -> list[Step]:
 
 
 def simulated_steps() -> list[Step]:
-    under = lambda *a: [PY, "tests/simgpu/under.py", *a]
+    under = lambda *a: [PY, "benchmarks/simgpu/under.py", *a]
     check = lambda *a: under("benchmarks/gpu_checks.py", *a)
     return [
         Step("device", check("device"), result=True),
-        Step("controls", [PY, "tests/simgpu/controls.py"]),
-        Step("notebooks", [PY, "tests/simgpu/notebooks.py"]),
+        Step("controls", [PY, "benchmarks/simgpu/controls.py"]),
+        Step("notebooks", [PY, "benchmarks/simgpu/notebooks.py"]),
         Step("stalls", check("stalls"), result=True),
         Step("graphs convnet-2-8-batch", check("graphs", "convnet-2-8-batch"), result=True),
-        Step("walk", [PY, "tests/simgpu/walk.py", "--state", "runs/simgpu/walk.json", "--seconds", "400"], True),
+        Step("walk", [PY, "benchmarks/simgpu/walk.py", "--state", "runs/simgpu/walk.json", "--seconds", "400"], True),
         Step("digits at 2", under("tests/scripts/brief_distill.py", "runs/simgpu/digits-2", "2"), True),
     ]
 

@@ -258,7 +258,7 @@ def print_comparison(run, results):
     "Print the table of a run and where it lies, in the first process"
     from teddy_nb.core.devices import dist_state
     from teddy_nb.core.errors import plural
-    from teddy_nb.validation import result_table
+    from teddy_nb.students.scores import result_table
 
     if not dist_state().is_main_process:
         return
@@ -434,8 +434,8 @@ def teddy_validate(
     with one_line_errors("teddy_validate"):
         from teddy_nb.core.devices import dist_state
         from teddy_nb.pipeline import score_folder
+        from teddy_nb.students.scores import result_table
         from teddy_nb.teachers.pool import load_pool
-        from teddy_nb.validation import result_table
 
         if not dist_state().is_main_process:  # Several processes would train the same students
             return

@@ -40,7 +40,8 @@ from .matching.feature_stats import bn_layers, moments
 from .matching.matching_loss import stat_distance
 
 # %% ../nbs/06_detection.ipynb #88371631
-from .runs.files import Run, read_metadata, read_tensors, write_file, write_json, write_tensors
+from .runs.files import read_metadata, read_tensors, write_file, write_json, write_tensors
+from .runs.run import Run
 from .runs.sharing import share_work
 from .teachers.pool import Pool
 

@@ -44,7 +44,7 @@ from teddy_nb.runs.experiments import (
     read_experiments,
     soft_label_column,
 )
-from .validation import result_table
+from .students.scores import result_table
 
 # %% ../nbs/08_results.ipynb #52f65b8d
 METHOD_NAMES = {

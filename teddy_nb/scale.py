@@ -36,7 +36,7 @@ from .data.images import IN_MEMORY_BYTES, ImageFiles, ImageSet
 from .matching.cost import peak_memory, reset_peak_memory, time_steps
 from .matching.feature_stats import HookedNet, moments, needs_pass, norm_layers
 from .pool_post import count_macs
-from .students.soft_labels import LABEL_BATCH, plan_storage
+from .students.labels import LABEL_BATCH, plan_storage
 
 # %% ../nbs/07_scale.ipynb #97f38ddd
 from .teachers.models import last_linear

@@ -5,7 +5,6 @@ import io
 import itertools
 import json
 import re
-import runpy
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -252,29 +251,6 @@ def test_theme_colours_contrast(site, theme):
     for ink in ("body-color", "primary"):
         dark, light = sorted([paper, luminance(colours[ink])])
         assert (light + 0.05) / (dark + 0.05) >= 4.5, ink
-
-
-def test_slim_keeps_what_a_page_can_use():
-    slim = runpy.run_path("tools/slim.py")
-    css = '@charset "UTF-8";.a,.b:not(.x,.y){color:red}.c>.a{margin:0}@media print{.c{top:0}}@media screen{.a{top:0}}'
-    kept = '@charset "UTF-8";.a{color:red}@media screen{.a{top:0}}'
-    assert slim["drop_rules"](css, {"a"}) == kept
-    assert slim["drop_rules"](css.replace(".b", ".a"), {"a"}) == kept.replace(".a{color", ".a,.a:not(.x,.y){color")
-    variables = ':root{--a: 1px;--b: url("data:;{}");--c: 2px}p{top:var(--a)}'
-    assert slim["drop_variables"](variables, {"--c"}) == ":root{--a: 1px;--c: 2px}p{top:var(--a)}"
-    light = "p{color:#000;margin:0}a{color:#00f}@keyframes k{to{top:0}}"
-    dark = light.replace("#000", "#fff")
-    assert slim["drop_repeated"](dark, light) == "p{color:#fff}a{color:#00f}"
-
-
-def test_slim_leaves_transparent_pictures(tmp_path):
-    slim_plot = runpy.run_path(Path(__file__).parent.parent / "tools/slim.py")["slim_plot"]
-    modes = {}
-    for name, ground in {"plot": (255, 255, 255, 255), "picture": (0, 0, 0, 0)}.items():
-        Image.new("RGBA", (8, 8), ground).save(tmp_path / f"{name}.png")
-        slim_plot(tmp_path / f"{name}.png")
-        modes[name] = Image.open(tmp_path / f"{name}.png").mode
-    assert modes == {"plot": "P", "picture": "RGBA"}
 
 
 def test_no_stored_error(pages):

@@ -1,4 +1,4 @@
-"Everything `make test` runs; stops at the first failure"
+"Everything `make test` runs, or one part of it: check.py [package|site]; stops at the first failure"
 
 import hashlib
 import os
@@ -37,12 +37,16 @@ def unchanged(*command: str):
         sys.exit(f"== {command[0]} FAILED: it changed {', '.join(changed)}; run it and commit what it writes")
 
 
+SITE = [f"tests/test_{name}.py" for name in ("site", "browser", "rendered")]
+part = sys.argv[1] if len(sys.argv) > 1 else ""
 os.environ["OMP_NUM_THREADS"] = "1"  # Two notebooks run at once; threads of their own would only wait for each other
-unchanged("nbdev_clean")
-unchanged("nbdev_export")
-unchanged(sys.executable, "tools/readme.py")
-step("ruff", "check")
-step("ruff", "format", "--check")
-step("nbdev_test", "--timing", "--n_workers", "2")
+if part != "site":
+    unchanged("nbdev_clean")
+    unchanged("nbdev_export")
+    unchanged(sys.executable, "tools/readme.py")
+    step("ruff", "check")
+    step("ruff", "format", "--check")
+    step("nbdev_test", "--timing", "--n_workers", "2")
+tests = {"": ["tests"], "package": ["tests", *(f"--ignore={path}" for path in SITE)], "site": SITE}[part]
 print("== pytest", flush=True)
-sys.exit(subprocess.run(["pytest", "-q", "-n", "2", "--dist", "loadfile", "tests"], check=False).returncode)
+sys.exit(subprocess.run(["pytest", "-q", "-n", "2", "--dist", "loadfile", *tests], check=False).returncode)

@@ -1,7 +1,8 @@
-"Run notebooks and store their outputs; cells under a skipped flag keep the outputs they have: save.py [--flags 'slow cuda'] NOTEBOOK..."
+"Format, export, run, save and clean notebooks; cells under a skipped flag keep the outputs they have: save.py [--flags 'slow cuda'] NOTEBOOK..."
 
 import argparse
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from execnb.shell import CaptureShell
 from fastcore.xtras import working_directory
 from nbdev.clean import nbdev_clean
 from nbdev.config import get_config
+from nbdev.doclinks import nbdev_export
 from nbdev.process import NBProcessor
 
 
@@ -44,6 +46,8 @@ def main():
     skip_flags = set(get_config().tst_flags.split()) - set(args.flags.split())
     if "slow" in args.flags.split():
         os.environ["TEDDY_SLOW"] = "1"
+    subprocess.run([Path(sys.executable).with_name("ruff"), "format", "--quiet", *args.notebooks], check=True)
+    nbdev_export()
     for path in [p.resolve() for p in args.notebooks]:
         run(path, skip_flags)
         nbdev_clean(str(path))

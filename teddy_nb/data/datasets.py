@@ -16,22 +16,14 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torchvision import datasets
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.models import ResNet18_Weights
 from torchvision.transforms.v2.functional import resize
 
 from ..core.errors import BadInput, check_value
-from teddy_nb.data.images import (
-    IMAGE_SIZES,
-    ClassInfo,
-    ImageFiles,
-    ImagesLabels,
-    Splits,
-    make_splits,
-    opened,
-    split_by_class,
-)
+from .images import IMAGE_SIZES, ClassInfo, ImageFiles, Splits, make_splits, opened, split_by_class
 
 # %% ../../nbs/toolkit/data/datasets.ipynb #b6866ee2
 def class_manifest(
@@ -57,7 +49,7 @@ def digits(
     images = F.interpolate(grey, size=(size, size), mode="bilinear").round().to(torch.uint8)
     names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
     labels = torch.tensor(raw.target)
-    train, test = (ImagesLabels(images[i], labels[i]) for i in split_by_class(labels, 1 / 3))
+    train, test = ((images[i], labels[i]) for i in split_by_class(labels, 1 / 3))
     return make_splits("digits", class_manifest([str(i) for i in range(10)], names), train, test)
 
 
@@ -78,19 +70,15 @@ def _cifar(kind, root, size, download):
         except (RuntimeError, OSError) as e:
             raise _missing(kind.__name__, root, download, e) from e
         images = torch.from_numpy(raw.data).permute(0, 3, 1, 2).contiguous()
-        return raw.classes, ImagesLabels(resize(images, [size], antialias=True), torch.tensor(raw.targets))
+        return raw.classes, (resize(images, [size], antialias=True), torch.tensor(raw.targets))
 
     (names, train), (_, test) = part(True), part(False)
     return make_splits(kind.__name__.lower(), class_manifest(names), train, test)
 
 # %% ../../nbs/toolkit/data/datasets.ipynb #c4cfc9c2
 def _missing(what, root, download, error=None):
-    hint = (
-        f"the download failed ({error})"
-        if download
-        else "set download (--download), or name its folder as root (--root)"
-    )
-    return BadInput(f"{what} was not found in {root}; {hint}")
+    mend = "set download (--download), or name its folder as root (--root)"
+    return BadInput(f"{what} was not found in {root}; {f'the download failed ({error})' if download else mend}")
 
 
 cifar10 = partial(_cifar, datasets.CIFAR10)
@@ -120,23 +108,23 @@ def list_images(
     folder: Path,  # Searched with all folders below it
     seen: set[str],  # Real paths that count already; those found here are added
 ) -> list[Path]:  # Sorted by folder, then by name
-    "Return the images in `folder`; raises `BadInput` for what is called an image and is no file"
-    found, folders = [], [str(folder)]
-    try:
-        while folders:
-            here = folders.pop()
-            real = os.path.realpath(here)
-            for entry in sorted(os.scandir(here), key=lambda e: e.name):
-                path = os.path.realpath(entry.path) if entry.is_symlink() else f"{real}/{entry.name}"
-                is_image = entry.name.lower().endswith(IMG_EXTENSIONS)
-                if is_image and not entry.is_file():
-                    raise BadInput(f"{entry.path} has the name of an image and is no file; remove or rename it")
-                if (is_image or entry.is_dir()) and path not in seen:
-                    seen.add(path)
-                    (found if is_image else folders).append((here, entry.name) if is_image else entry.path)
-    except OSError as e:
-        raise BadInput(f"{e.filename} cannot be read ({e.strerror}); check its permissions") from e
+    "Return the images in `folder`"
+    found = []
+    for here, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
+        parent = os.path.realpath(here)
+
+        def is_new(name, here=here, parent=parent):
+            path = f"{here}/{name}"
+            path = os.path.realpath(path) if os.path.islink(path) else f"{parent}/{name}"
+            return not (path in seen or seen.add(path))
+
+        folders[:] = filter(is_new, sorted(folders))
+        found += [(here, n) for n in sorted(names) if n.lower().endswith(IMG_EXTENSIONS) and is_new(n)]
     return [Path(*place) for place in sorted(found)]
+
+
+def _refuse(e):
+    raise BadInput(f"{e.filename} cannot be read ({e.strerror}); check its permissions") from e
 
 # %% ../../nbs/toolkit/data/datasets.ipynb #862bd497
 def read_class_folders(
@@ -144,7 +132,7 @@ def read_class_folders(
     size: int,  # Height and width, pixels
     folders: list[str] | None = None,  # Class folders in label order; all of them when None
     seen: set[str] | None = None,  # As `list_images` takes it
-) -> tuple[list[str], ImagesLabels]:
+) -> tuple[list[str], ImageFiles, Tensor]:  # Class folders; images; labels `[N]` int64
     "Return the class folders and the images under `root`"
     folders, seen = folders or class_folders(root), set() if seen is None else seen
     seen |= {os.path.realpath(p) for p in (root, *(root / f for f in folders))}  # No class lies within another
@@ -152,7 +140,7 @@ def read_class_folders(
     if not any(files):
         raise BadInput(f"{root} holds no images of its own; known endings are {', '.join(IMG_EXTENSIONS)}")
     labels = torch.arange(len(folders)).repeat_interleave(torch.tensor([len(f) for f in files]))
-    return folders, ImagesLabels(ImageFiles([p for f in files for p in f], size), labels)
+    return folders, ImageFiles([p for f in files for p in f], size), labels
 
 # %% ../../nbs/toolkit/data/datasets.ipynb #825abab7
 def image_folder(
@@ -167,16 +155,16 @@ def image_folder(
     if not Path(root).is_dir():
         raise BadInput(f"the folder {root} does not exist")
     root = Path(root).resolve()
-    folders, train, test = _train_and_test(root, size)
+    folders, train, test = _train_and_test(root, size)  # Images and labels each
     if len(folders) < 2:
         raise BadInput(f"{root} holds one class, {folders[0]}; a classifier needs at least two class folders")
-    counts = train.labels.bincount(minlength=len(folders))
+    counts = train[1].bincount(minlength=len(folders))
     if empty := [f for f, n in zip(folders, counts, strict=True) if n == 0]:
         raise BadInput(
             f"no training images in the class folder {', '.join(empty)}; each class needs at least two images"
         )
     splits = make_splits(name or root.name, class_manifest(folders, names), train, test, mean_std)
-    held_out = [p.relative_to(root) for p in test.images.paths]
+    held_out = [p.relative_to(root) for p in test[0].paths]
     if held_out[0].parts[0] not in folders:  # They have a folder of their own
         return splits
     return splits._replace(test=replace(splits.test, files=tuple(map(str, held_out))))
@@ -185,12 +173,12 @@ def image_folder(
 def _train_and_test(root, size):
     held_out = next((root / n for n in ("val", "test") if (root / n).is_dir()), None)
     if not ((root / "train").is_dir() and held_out):
-        folders, (files, labels) = read_class_folders(root, size)
-        parts = ((files.paths, labels, idx) for idx in split_by_class(labels, 0.2))
-        return folders, *(ImagesLabels(ImageFiles([p[i] for i in idx], size), y[idx]) for p, y, idx in parts)
+        folders, files, labels = read_class_folders(root, size)
+        parts = split_by_class(labels, 0.2)
+        return folders, *((ImageFiles([files.paths[i] for i in idx], size), labels[idx]) for idx in parts)
     seen = set()
-    folders, train = read_class_folders(root / "train", size, seen=seen)
-    others, test = read_class_folders(held_out, size, seen=seen)
+    folders, *train = read_class_folders(root / "train", size, seen=seen)
+    others, *test = read_class_folders(held_out, size, seen=seen)
     if others != folders:
         different = sorted(set(folders) ^ set(others))
         raise BadInput(f"{root / 'train'} and {held_out} hold different classes: {different}")
@@ -208,11 +196,11 @@ def tiny_imagenet(
     wnids = [w for w in class_folders(root / "train") if w in known]
     words = next((root / n for n in ("words.txt", "words200.txt") if (root / n).exists()), None)
     names = {w: text.split(",")[0] for w, text in (_rows(words, 2) if words else [])}
-    _, train = read_class_folders(root / "train", size, wnids)
+    _, *train = read_class_folders(root / "train", size, wnids)
     index = {w: i for i, w in enumerate(wnids)}
     rows = [(f, index[w]) for f, w in _rows(root / "val" / "val_annotations.txt", 2) if w in index]
     paths = [root / "val" / "images" / Path(f).name for f, _ in rows]
-    test = ImagesLabels(ImageFiles(paths, size), torch.tensor([c for _, c in rows]))
+    test = ImageFiles(paths, size), torch.tensor([c for _, c in rows])
     return make_splits("tiny_imagenet", class_manifest(wnids, names), train, test)
 
 # %% ../../nbs/toolkit/data/datasets.ipynb #ee9fcbbe

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['IMAGE_SIZES', 'IN_MEMORY_BYTES', 'opened', 'open_image', 'ImageFiles', 'split_evenly', 'FileReader', 'ClassInfo',
-           'ImageSet', 'indices_by_label', 'Splits', 'pixel_stats', 'split_by_class', 'ImagesLabels', 'make_splits',
+           'AnyImageSet', 'indices_by_label', 'ImageSet', 'Splits', 'pixel_stats', 'split_by_class', 'make_splits',
            'random_index_per_class', 'make_imbalanced']
 
 # %% ../../nbs/toolkit/data/images.ipynb #0a64f9e2
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import torch
 from fastcore.basics import patch
-from PIL import ExifTags, Image
-from torch import Tensor
+from PIL import Image, ImageOps
+from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision.transforms.v2.functional import center_crop, pil_to_tensor, resize
 from tqdm.auto import tqdm
@@ -50,27 +50,9 @@ def open_image(
 ) -> Image.Image:  # Of mode RGB or L
     "Read one image at its full size; raises `BadInput` for a file that is no image, or whose brightness is unknown"
     with opened(path) as image:
-        return _eight_bits(_upright(image), path).convert("RGB" if channels == 3 else "L")
-
-# %% ../../nbs/toolkit/data/images.ipynb #0d55da4f
-_T = Image.Transpose
-_TURNS = [
-    _T.FLIP_LEFT_RIGHT,
-    _T.ROTATE_180,
-    _T.FLIP_TOP_BOTTOM,
-    _T.TRANSPOSE,
-    _T.ROTATE_270,
-    _T.TRANSVERSE,
-    _T.ROTATE_90,
-]
-
-
-def _upright(image):
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 Broken EXIF raises whatever it likes, and the pixels may be whole
-        orientation = 1
-    return image.transpose(_TURNS[orientation - 2]) if orientation in range(2, 9) else image
+        with suppress(Exception):  # Broken EXIF raises whatever it likes, and the pixels may be good
+            ImageOps.exif_transpose(image, in_place=True)
+        return _eight_bits(image, path).convert("RGB" if channels == 3 else "L")
 
 # %% ../../nbs/toolkit/data/images.ipynb #6dd0a4b2
 def _eight_bits(image, path):
@@ -87,8 +69,13 @@ def _eight_bits(image, path):
     return image
 
 # %% ../../nbs/toolkit/data/images.ipynb #11852c21
+IMAGE_SIZES = Number(1, 4096, whole=True)  # Pixels; more would not fit into any memory
+
+
 class ImageFiles(Dataset):
     "Read image files on demand, as uint8 `[C, size, size]`: shorter side resized, centre cropped"
+
+    dtype = torch.uint8
 
     def __init__(
         self,
@@ -106,8 +93,12 @@ class ImageFiles(Dataset):
         image = resize(open_image(self.paths[i], self.channels), [self.size], antialias=True)
         return pil_to_tensor(center_crop(image, [self.size]))
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return len(self), self.channels, self.size, self.size
 
-IMAGE_SIZES = Number(1, 4096, whole=True)  # Pixels; more would not fit into any memory
+    def to(self, device) -> "ImageFiles":  # Files stay where they are
+        return self
 
 # %% ../../nbs/toolkit/data/images.ipynb #10c2ba79
 def split_evenly(
@@ -142,8 +133,14 @@ class FileReader:
             raise BadInput(str(e).strip().rpartition("BadInput: ")[2]) from e
 
 # %% ../../nbs/toolkit/data/images.ipynb #965cedbc
-def _read(files, desc=None):
-    parts = [p.tolist() for p in torch.arange(len(files)).split(256)]
+@patch
+def read(
+    self: ImageFiles,
+    idx: Tensor,  # `[B]`
+    desc: str | None = None,  # Of a progress bar; none when None
+) -> Tensor:  # uint8 `[B, C, H, W]`
+    "Read the files at `idx` into memory"
+    files, parts = Subset(self, idx.tolist()), [p.tolist() for p in torch.arange(len(idx)).split(256)]
     return torch.cat(list(tqdm(FileReader(files)(parts), desc, len(parts), leave=False, disable=desc is None or None)))
 
 # %% ../../nbs/toolkit/data/images.ipynb #a2880edc
@@ -155,8 +152,73 @@ class ClassInfo(NamedTuple):
     name: str  # For people
 
 # %% ../../nbs/toolkit/data/images.ipynb #25134924
+class AnyImageSet:
+    "What sets of images share, whatever their labels: each has `name`, `classes`, `counts`, `mean`, `std` and `device`"
+
+    counted = "image"  # What `counts` counts
+
+    @property
+    def n_classes(self) -> int:  # With or without images
+        return len(self.classes)
+
+    @property
+    def channels(self) -> int:  # 3 for RGB, 1 for grey
+        return len(self.mean)
+
+    def check_classes(self) -> None:
+        "Raise `BadInput` if a class has no image"
+        if empty := [c.name for c, n in zip(self.classes, self.counts.tolist(), strict=True) if not n]:
+            raise BadInput(
+                f"class {empty[0]} has no {self.counted} in {self.name} to start from or to compare with; add images of it"
+            )
+
+
+@lru_cache(256)
+def _constants(mean, std, device):
+    with torch.inference_mode(False):  # Usable in a graph, whoever came first
+        mean, std = (torch.tensor(v, device=device).view(-1, 1, 1) for v in (mean, std))
+        return mean, std, -mean / std, (1 - mean) / std
+
+# %% ../../nbs/toolkit/data/images.ipynb #82cb6faf
+@patch
+def pixel_range(
+    self: AnyImageSet,
+    device: torch.device | None = None,  # The set's own when None
+) -> tuple[Tensor, Tensor]:  # `[C, 1, 1]` each
+    "Return what black and white are once normalized"
+    return _constants(tuple(self.mean), tuple(self.std), device or self.device)[2:]
+
+
+@patch
+def normalize(
+    self: AnyImageSet,
+    x: Tensor,  # uint8 `[..., C, H, W]`
+) -> Tensor:
+    "Return float32 images with zero mean and unit variance over the training images"
+    mean, std, *_ = _constants(tuple(self.mean), tuple(self.std), x.device)
+    return (x.float() / 255 - mean) / std
+
+
+@patch
+def denormalize(
+    self: AnyImageSet,
+    x: Tensor,  # Normalized `[..., C, H, W]`
+) -> Tensor:
+    "Return uint8 images, rounded"
+    mean, std, *_ = _constants(tuple(self.mean), tuple(self.std), x.device)
+    return ((x * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
+
+# %% ../../nbs/toolkit/data/images.ipynb #507a442f
+def indices_by_label(
+    labels: Tensor,  # `[N]` int64, on the CPU
+    n: int,  # Labels are below
+) -> list[Tensor]:  # `n` tensors
+    "Return the ascending indices of each label, from one stable sort"
+    return list(labels.argsort(stable=True).split(labels.bincount(minlength=n).tolist()))
+
+# %% ../../nbs/toolkit/data/images.ipynb #ca2a8ad9
 @dataclass(frozen=True, eq=False)
-class ImageSet:
+class ImageSet(AnyImageSet):
     "Hold labelled 8-bit images with all that is needed to use them"
 
     name: str  # For protocols and tables
@@ -173,76 +235,37 @@ class ImageSet:
     def __len__(self):
         return len(self.labels)
 
+    @property
+    def size(self) -> int:  # Height and width, pixels
+        return self.images.shape[-1]
+
+    @property
+    def device(self) -> torch.device:  # Where batches come to lie; files stay on disk
+        return self.labels.device
+
+    @property
+    def counts(self) -> Tensor:  # `[classes]`, images of each
+        return self.labels.bincount(minlength=self.n_classes)
+
     @cached_property
     def class_indices(self) -> list[Tensor]:  # Ascending indices of each class's images, on the CPU
         return indices_by_label(self.labels.cpu(), self.n_classes)
 
-# %% ../../nbs/toolkit/data/images.ipynb #507a442f
-def indices_by_label(
-    labels: Tensor,  # `[N]` int64, on the CPU
-    n: int,  # Labels are below
-) -> list[Tensor]:  # `n` tensors
-    "Return the ascending indices of each label, from one stable sort"
-    return list(labels.argsort(stable=True).split(labels.bincount(minlength=n).tolist()))
-
-# %% ../../nbs/toolkit/data/images.ipynb #ca2a8ad9
-def _check_image_set(data):
-    on_disk = isinstance(data.images, ImageFiles)
-    if not on_disk and (data.images.dtype != torch.uint8 or data.images.ndim != 4):
-        raise BadInput(f"images of {data.name} are {data.images.dtype} with {data.images.ndim} axes; give uint8 NCHW")
-    if len(data.images) != len(data.labels) or data.labels.dtype != torch.int64:
-        raise BadInput(f"{data.name} has {len(data.images)} images and {len(data.labels)} labels; give one int64 each")
-    channels = data.images.channels if on_disk else data.images.shape[1]
-    if not len(data.mean) == len(data.std) == channels:
-        raise BadInput(f"mean and std of {data.name} have {len(data.mean)} and {len(data.std)} values; give {channels}")
-    for mean, std in zip(data.mean, data.std, strict=True):
-        check_value(f"mean of {data.name}", mean, SHARE)
-        check_value(f"std of {data.name}", std, POSITIVE)
-
 # %% ../../nbs/toolkit/data/images.ipynb #2ba61060
-@patch(as_prop=True)
-def n_classes(self: ImageSet) -> int:
-    "Return the number of classes, with or without images"
-    return len(self.classes)
-
-
-@patch(as_prop=True)
-def channels(self: ImageSet) -> int:
-    "Return 3 for RGB, 1 for grey"
-    return len(self.mean)
-
-
-@patch(as_prop=True)
-def size(self: ImageSet) -> int:
-    "Return height and width in pixels"
-    return self.images.size if isinstance(self.images, ImageFiles) else self.images.shape[-1]
-
-# %% ../../nbs/toolkit/data/images.ipynb #e25951e3
-@patch(as_prop=True)
-def device(self: ImageSet) -> torch.device:
-    "Return where batches come to lie; files stay on disk"
-    return self.labels.device
-
-
-@patch(as_prop=True)
-def counts(self: ImageSet) -> Tensor:  # `[classes]`
-    "Return the number of images of each class"
-    return self.labels.bincount(minlength=self.n_classes)
+def _check_image_set(data):
+    x, n = data.images, len(data.labels)
+    if x.dtype != torch.uint8 or len(x.shape) != 4:
+        raise BadInput(f"images of {data.name} are {x.dtype} with {len(x.shape)} axes; give uint8 NCHW")
+    if len(x) != n or data.labels.dtype != torch.int64:
+        raise BadInput(f"{data.name} has {len(x)} images and {n} labels; give one int64 each")
+    for name, values, allowed in (("mean", data.mean, SHARE), ("std", data.std, POSITIVE)):
+        check_value(f"{name} of {data.name}", tuple(values), [allowed] * x.shape[1])
 
 
 @patch
 def __repr__(self: ImageSet) -> str:
     kind = f"{self.n_classes} classes, {self.channels}x{self.size}x{self.size} pixels"
     return f"{type(self).__name__}({self.name}: {len(self)} images, {kind})"
-
-# %% ../../nbs/toolkit/data/images.ipynb #087d9197
-@patch
-def check_classes(self: ImageSet) -> None:
-    "Raise `BadInput` if a class has no image"
-    if empty := [c.name for c, members in zip(self.classes, self.class_indices, strict=True) if not len(members)]:
-        raise BadInput(
-            f"class {empty[0]} has no image in {self.name} to start from or to compare with; add images of it"
-        )
 
 # %% ../../nbs/toolkit/data/images.ipynb #b7efbf74
 @patch
@@ -252,7 +275,7 @@ def take(
 ) -> Tensor:  # uint8 `[B, C, H, W]` on the set's device
     "Return the images at `idx`"
     if isinstance(self.images, ImageFiles):
-        return _read(Subset(self.images, idx.tolist())).to(self.device)
+        return self.images.read(idx).to(self.device)
     return self.images[idx.to(self.device)]
 
 
@@ -276,8 +299,7 @@ def to(
     device: torch.device | str,
 ) -> ImageSet:
     "Return the same set on `device`; files stay where they are"
-    images = self.images if isinstance(self.images, ImageFiles) else self.images.to(device)
-    return replace(self, images=images, labels=self.labels.to(device))
+    return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
 # %% ../../nbs/toolkit/data/images.ipynb #b76f5e87
 @patch
@@ -297,57 +319,12 @@ def batches(
     for idx, x in zip(parts, images, strict=True):
         yield idx, x, self.labels[idx.to(self.device)]
 
-# %% ../../nbs/toolkit/data/images.ipynb #ad4ccf0c
-@patch
-def mean_std(
-    self: ImageSet,
-    device: torch.device | None = None,  # The set's own when None
-) -> tuple[Tensor, Tensor]:  # `[1, C, 1, 1]` each
-    "Return mean and standard deviation of each channel"
-    return _constants(tuple(self.mean), tuple(self.std), device or self.device)[:2]
-
-
-@patch
-def pixel_range(
-    self: ImageSet,
-    device: torch.device | None = None,  # The set's own when None
-) -> tuple[Tensor, Tensor]:  # `[1, C, 1, 1]` each
-    "Return what black and white are once normalized"
-    return _constants(tuple(self.mean), tuple(self.std), device or self.device)[2:]
-
-
-@lru_cache(256)
-def _constants(mean, std, device):
-    with torch.inference_mode(False):  # Usable in a graph, whoever came first
-        mean, std = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in (mean, std))
-        return mean, std, -mean / std, (1 - mean) / std
-
-# %% ../../nbs/toolkit/data/images.ipynb #ae2dd15e
-@patch
-def normalize(
-    self: ImageSet,
-    x: Tensor,  # uint8 `[N, C, H, W]`
-) -> Tensor:
-    "Return float32 images with zero mean and unit variance over the training images"
-    mean, std = self.mean_std(x.device)
-    return (x.float() / 255 - mean) / std
-
-
-@patch
-def denormalize(
-    self: ImageSet,
-    x: Tensor,  # Normalized `[N, C, H, W]`
-) -> Tensor:
-    "Return uint8 images, rounded"
-    mean, std = self.mean_std(x.device)
-    return ((x * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
-
 # %% ../../nbs/toolkit/data/images.ipynb #a5379832
 class Splits(NamedTuple):
     "Hold a training set and a test set with the same classes"
 
-    train: ImageSet
-    test: ImageSet
+    train: AnyImageSet
+    test: AnyImageSet
 
     def to(self, device) -> "Splits":
         return Splits(self.train.to(device), self.test.to(device))
@@ -383,39 +360,44 @@ def split_by_class(
 IN_MEMORY_BYTES = 4 << 30  # Sets up to this size live in memory as one uint8 tensor
 
 
-class ImagesLabels(NamedTuple):
-    "Hold images and labels of one part of a set"
-
-    images: Tensor | ImageFiles
-    labels: Tensor  # `[N]` int64
-
-
 def make_splits(
     name: str,  # Of the set
     classes: tuple[ClassInfo, ...],  # In label order
-    train: ImagesLabels,
-    test: ImagesLabels,
+    train: tuple[Tensor | ImageFiles, Tensor],  # Images, and labels `[N]` int64
+    test: tuple[Tensor | ImageFiles, Tensor],
     mean_std: tuple | None = None,  # Mean and standard deviation, where they are a convention
 ) -> Splits:
     "Bring what fits into memory and measure the normalization constants of the training part"
-    train, test = (ImagesLabels(_in_memory(p.images), p.labels) for p in (train, test))
-    mean_std = mean_std or _measure(train.images)
-    return Splits(ImageSet(name, *train, classes, *mean_std), ImageSet(f"{name}-test", *test, classes, *mean_std))
+    (x, y), (test_x, test_y) = ((_in_memory(images), labels) for images, labels in (train, test))
+    mean_std = mean_std or _measure(x)
+    return Splits(
+        ImageSet(name, x, y, classes, *mean_std), ImageSet(f"{name}-test", test_x, test_y, classes, *mean_std)
+    )
 
 # %% ../../nbs/toolkit/data/images.ipynb #ddf2fc21
 def _in_memory(images):
-    fits = isinstance(images, ImageFiles) and len(images) * images.channels * images.size**2 <= IN_MEMORY_BYTES
-    return _read(images, "reading images") if fits and len(images) else images
+    fits = isinstance(images, ImageFiles) and 0 < math.prod(images.shape) <= IN_MEMORY_BYTES
+    return images.read(torch.arange(len(images)), "reading images") if fits else images
 
 
 def _measure(images):
     if isinstance(images, ImageFiles):
         idx = torch.randperm(len(images), generator=generator(0, "constants"))[:2000]
-        images = _read(Subset(images, idx.tolist()), "measuring constants")
+        images = images.read(idx, "measuring constants")
     mean, std = pixel_stats(images)
     if 0 in std:
         raise BadInput("the training images are all of one colour; a network has nothing to learn from them")
     return mean, std
+
+# %% ../../nbs/toolkit/data/images.ipynb #2fb1e179
+@patch
+def draw_per_class(
+    self: ImageSet,
+    n: int,  # Images per class
+    gen: Generator,  # On the CPU
+) -> Tensor:  # `[n, classes]`
+    "Return the indices of `n` random images of every class"
+    return torch.stack([m[torch.randint(len(m), (n,), generator=gen)] for m in self.class_indices], 1)
 
 # %% ../../nbs/toolkit/data/images.ipynb #fc7d7e7f
 def random_index_per_class(

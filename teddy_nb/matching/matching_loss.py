@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['LOSS_NAMES', 'Losses', 'stat_distance', 'layer_losses', 'teacher_loss', 'maybe_compile', 'extract',
-           'extract_microbatched', 'loss_and_grad_microbatched', 'Matching']
+           'extract_microbatched', 'loss_and_grad_microbatched', 'Matching', 'mean_losses']
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #741f6a0f
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor
 from ..config import SynthesisConfig
 from ..core.errors import BadInput
 from .feature_stats import HookedNet, TargetStats, TeacherOutput
+from ..runs.files import read_tensors
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #28ef7b19
 LOSS_NAMES = ("total", "cross-entropy", "BN terms", "class means")
@@ -218,3 +220,12 @@ def real_targets(
             return TargetStats.from_batch(out, groups, classes)
         except RuntimeError as e:
             self.halve_micro_batch(e, len(x))
+
+# %% ../../nbs/toolkit/matching/matching_loss.ipynb #d18dc0c3
+def mean_losses(
+    run: Path,  # A run folder
+) -> dict[str, list[float]]:  # Name to one value an iteration; without the terms that were not computed
+    "Return the losses of a run, averaged over its shards"
+    shards = [read_tensors(path) for path in sorted((run / "synth").glob("*.safetensors"))]
+    means = torch.stack([s["losses"] for s in shards if s]).mean(0)
+    return {name: column.tolist() for name, column in zip(LOSS_NAMES, means.T, strict=True) if column.any()}

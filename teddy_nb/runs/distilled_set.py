@@ -15,13 +15,12 @@ from pathlib import Path
 
 import torch
 from fastcore.basics import patch
-from PIL import Image
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 
 from ..core.errors import BadInput
-from ..data.images import ClassInfo, ImageSet
+from ..data.images import ClassInfo, ImageSet, open_image
 from ..data.init import split_tiles
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #56b00d09
@@ -211,11 +210,7 @@ def _images_in(folder):
 
 
 def _pixels(path, like):
-    try:
-        with Image.open(path) as im:
-            x = pil_to_tensor(im.convert("RGB" if like.channels == 3 else "L"))
-    except OSError as e:
-        raise BadInput(f"{path} cannot be read as an image; mend or remove it") from e
+    x = pil_to_tensor(open_image(path, like.channels))
     if x.shape[1:] != (like.size, like.size):
         raise BadInput(f"{path} has {x.shape[2]}x{x.shape[1]} pixels, but {like.name} has {like.size}x{like.size}")
     return x

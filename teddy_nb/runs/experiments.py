@@ -10,7 +10,6 @@ __all__ = ['MADE_BY_ONE', 'RESULT_KEYS', 'DataConfig', 'content_hash', 'pool_for
 
 # %% ../../nbs/toolkit/runs/experiments.ipynb #581be6f5
 import json
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, partial
@@ -28,11 +27,10 @@ from ..data.datasets import load_data
 from ..data.images import ImageSet, Splits, make_imbalanced
 from ..methods.bilevel import distill_bilevel
 from ..methods.dm import distill_dm
-from ..pipeline import make_pool, random_real, synthesize, validate
+from ..pipeline import make_pool, synthesize
 from .distilled_set import DistilledSet, read_set
 from teddy_nb.runs.files import (
     append_line,
-    environment,
     logged_seconds,
     read_json,
     remove_partials,
@@ -41,8 +39,12 @@ from teddy_nb.runs.files import (
     unseal,
     write_json,
 )
+from .run import environment
 from .sharing import share_work, timed_making
+from .store import Store
+from ..students.scores import Row
 from ..teachers.pool import Pool
+from ..validation import random_real, score_rows
 
 # %% ../../nbs/toolkit/runs/experiments.ipynb #c1b38ff8
 @dataclass(frozen=True)
@@ -240,12 +242,8 @@ def run_experiment(
         return None
     home, teachers = experiment.students_folder(runs), pool if cfg.is_soft else None
     home.mkdir(parents=True, exist_ok=True)
-    log, labels = partial(append_line, home / "log.jsonl"), home / f"labels-{cfg.n_students}"
-    students = [sets[i % n_sets] for i in range(cfg.n_students)]
-    result = validate(students, teachers, splits, cfg, folder=labels, scores=home / "scores", log=log, wait=wait)
-    if result is None:
-        return None
-    shutil.rmtree(labels, ignore_errors=True)  # No score is missing, so nobody reads them
+    store = Store(home.parent, partial(append_line, home / "log.jsonl"))
+    [result] = score_rows([Row(experiment.name, sets, teachers, cfg, home.name)], splits, store)
     set_seconds = round(sum(s.provenance.get("seconds", 0.0) for s in sets), 1)
     seconds = {"set": set_seconds, "students": round(logged_seconds(home / "log.jsonl", "students"), 1)}
     return describe_result(experiment, asdict(result), pool, splits, n_sets, seconds)

@@ -110,12 +110,12 @@ def describe_found(
 ) -> str:  # Empty if nothing was begun
     "Say in one line what an earlier sitting left"
     home = Path(folder)
-    if not (home / "recipe.json").exists():
+    if not (home / "recipe.toml").exists():
         return ""
     teachers = len([*(home / "pool").rglob("*.safetensors")])
     pool = "a pool" if (home / "pool" / "manifest.json").exists() else teachers and plural(teachers, "teacher")
     images = len([*(home / "synth").glob("[0-9]*.safetensors")])
-    scores = len([*home.glob("**/scores/*/*.json")])
+    scores = len([*home.glob("**/scores/*/*.safetensors")])
     parts = [pool, images and f"{plural(images, 'image')} per class", scores and plural(scores, "scored student")]
     found = ", ".join(filter(None, parts)) or "its recipe"
     return f"{home}: found {found}; goes on from there"

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BROWSE_JS', 'MAX_EMBEDDED', 'ImageBrowser', 'run_images', 'lazy_images', 'describe_shard', 'describe_labels',
-           'mean_losses', 'shard_layer_losses', 'pool_curve', 'flatten_dict', 'result_rows', 'html_table', 'RunBrowser']
+           'shard_layer_losses', 'pool_curve', 'flatten_dict', 'result_rows', 'html_table', 'RunBrowser']
 
 # %% ../../nbs/toolkit/widgets/browser.ipynb #51286c49
 import json
@@ -22,9 +22,10 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
 from ..core.errors import BadInput, format_mean_std
-from ..matching.matching_loss import LOSS_NAMES
-from ..runs.files import read_json, read_metadata, read_tensors, safe_name
-from ..students.soft_labels import StoredLabels, decode, describe_label_kind, read_index
+from ..matching.matching_loss import LOSS_NAMES, mean_losses
+from ..runs.files import read_json, read_metadata, safe_name
+from ..runs.store import read_item
+from ..students.labels import decode
 from .curves import LossCurves, PoolCurve
 from .figures import CAPTURE_KEYS, Viewer, data_uri, menu, show_one_js, slider, wrap_html
 
@@ -187,7 +188,7 @@ def run_images(
     classes = read_json(run / "distilled" / "classes.json")
     names, (image, ipc) = [c["name"] for c in classes], lazy_images(run / "distilled", classes)
     real = lazy_images(run / "real", classes)[0] if (run / "real").exists() else None
-    labels = describe_labels(run / "labels", names) if (run / "labels" / "index.json").exists() else lambda n: ""
+    labels = describe_labels(run / "labels", names) if any((run / "labels").glob("epoch-*")) else lambda n: ""
 
     @lru_cache
     def shard(i):
@@ -223,26 +224,18 @@ def describe_labels(
     names: Sequence[str],  # Class names
 ) -> Callable[[int], str]:  # From the number of an image
     "Return a function that names the three largest entries of an image's soft labels, averaged over the epochs"
-    records = StoredLabels(None, folder, read_index(folder)).records
-    records = records[:: len(records) // 50 + 1]
+    paths = sorted(folder.glob("epoch-*.safetensors"))
+    epochs = [decode(read_item(path).tensors, len(names)) for path in paths[:: len(paths) // 50 + 1]]
+    mean_label = sum(epochs) / len(epochs)
 
     def describe(n):
-        top = decode(records[:, n], len(names)).mean(0).topk(min(3, len(names)))
+        top = mean_label[n].topk(min(3, len(names)))
         entries = [f"{names[c]} {100 * p:.0f} %" for p, c in zip(top.values, top.indices, strict=True)]
         return "Mean soft label: " + ", ".join(entries)
 
     return describe
 
 # %% ../../nbs/toolkit/widgets/browser.ipynb #4e0058dd
-def mean_losses(
-    run: Path,  # A run folder
-) -> dict[str, list[float]]:  # Name to one value an iteration; without the terms that were not computed
-    "Return the losses of a run, averaged over its shards"
-    shards = [read_tensors(path) for path in sorted((run / "synth").glob("*.safetensors"))]
-    means = torch.stack([s["losses"] for s in shards if s]).mean(0)
-    return {name: column.tolist() for name, column in zip(LOSS_NAMES, means.T, strict=True) if column.any()}
-
-
 def shard_layer_losses(
     shard: Path,  # Of synthesized images
 ) -> dict[str, dict[str, list[float]]]:  # Teacher to layer to one value an iteration
@@ -290,7 +283,7 @@ def result_rows(
     for r in results:
         score = [format_mean_std(r["accuracy"]), str(len(r["accuracy"]))]
         cost = [f"{r['images']:,}", f"{r['bytes']:,}", f"{r['seconds']:.1f}"]
-        rows.append([r["method"], describe_label_kind(r["labels"]), *score, *cost])
+        rows.append([r["method"], r["labels"], *score, *cost])
     return rows
 
 

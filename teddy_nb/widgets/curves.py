@@ -15,7 +15,8 @@ import ipywidgets as W
 from fastcore.basics import patch
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from .figures import COLOURS, DASHES, Viewer, menu, show_one_js, slider, wrap_html
+from ..plots import COLOURS, DASHES
+from .figures import Viewer, menu, show_one_js, slider, wrap_html
 
 # %% ../../nbs/toolkit/widgets/curves.ipynb #11d86bdd
 class Plot:

@@ -25,7 +25,7 @@ from teddy_nb.pipeline import distill_dataset, make_pool_folder
 from teddy_nb.results import select_experiments  # noqa: F401
 from teddy_nb.runs.experiments import DataConfig, Experiment, reproduce
 
-TIMES = ("log.jsonl", "times.json", "results.json", "README.md", "recipe.json")
+TIMES = ("log.jsonl", "times.json", "results.json", "README.md", "recipe.toml")
 KINDS = ("clean", "torn")
 SECONDS = re.compile(rb'"(seconds|set|students|digest)": [^{\n]*')  # And digests of what holds them
 
