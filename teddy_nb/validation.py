@@ -81,7 +81,7 @@ def score_rows(
         labels = row_labels(row, seed, store)
         return Item({}, student_score(row.set_of(seed).decoded, labels, data.test, row.cfg, seed)._asdict())
 
-    items = store.each(students, score, lambda name: students[name].key, "students")
+    items = list(store.each(students, score, lambda name: students[name].key, "students"))
     scores = {name: StudentScores(**item.metadata) for name, item in zip(students, items, strict=True)}
     for row in rows:
         if store.folder and row.name:  # No score is missing, so nobody reads these labels
