@@ -59,7 +59,7 @@ def real_steps() -> list[Step]:
     steps += [Step("tiny_imagenet at 50", small("tiny_imagenet", 50), True, tiny)]
     out = ("--runs", "runs/gpu/reproduce", *at)
     steps += [Step("table 1", tool("teddy_reproduce", "table1", *out), True, tiny)]
-    for table in ("table3_instance", "table3", "table3_search", "table3_search_batch"):
+    for table in ("table3_instance", "table3"):
         steps += [Step(f"{table} at 50", tool("teddy_reproduce", table, "--cells", "cifar10/50", *out), True, cifar)]
     steps += [Step("tiny_imagenet at 100", small("tiny_imagenet", 100), True, tiny)]
     return steps

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from teddy_nb.bn_matching import Synthesizer
-from teddy_nb.config import TINY_SYNTHESIS, get_recipe
+from teddy_nb.config import get_recipe
 from teddy_nb.core.devices import can_compile, default_device
 from teddy_nb.data.augment import AffineConfig
 from teddy_nb.data.datasets import class_manifest, load_data
@@ -125,7 +125,7 @@ def graphs(arch: str) -> dict:
     images = torch.zeros(100, 3, 32, 32, dtype=torch.uint8)
     about = class_manifest([*map(str, range(100))]), (0.5,) * 3, (0.25,) * 3
     data = ImageSet("black", images, torch.arange(100), *about).to(DEVICE)
-    cfg = replace(TINY_SYNTHESIS, precision="bf16", init="noise", compile=False)
+    cfg = replace(get_recipe("tiny_imagenet_prior").synthesis, precision="bf16", init="noise", compile=False)
     kinds = {"eager_s": None}
     if can_compile() and DEVICE.type != "simgpu":
         kinds |= {"compiled_s": {}, "reduce_overhead_s": {"mode": "reduce-overhead"}}

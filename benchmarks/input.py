@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 from torchvision.transforms.v2.functional import resize
 
-from teddy_nb.config import CROP
+from teddy_nb.config import get_recipe
 from teddy_nb.core.devices import seeded
 from teddy_nb.data.images import ImageFiles, open_image
 from teddy_nb.teachers.training import FileViews
@@ -44,6 +44,7 @@ except (ImportError, RuntimeError):
     torchcodec = None
 
 SIZE, SHORT = 224, 256
+CROP = get_recipe("imagenet_prior").pool.training.augment
 TENSOR_CROP = v2.Compose(
     [v2.RandomResizedCrop(SIZE, CROP.scale, CROP.ratio, antialias=True), v2.RandomHorizontalFlip()]
 )

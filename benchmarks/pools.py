@@ -24,6 +24,7 @@ from teddy_nb.data.images import ClassInfo, ImageSet, Splits
 from teddy_nb.pool_post import prune_pool
 from teddy_nb.pool_prior import train_pool, train_trajectory
 from teddy_nb.runs.run import environment
+from teddy_nb.runs.store import Store
 from teddy_nb.teachers.pool import make_teacher, write_teacher
 from teddy_nb.teachers.training import accuracy, fit, new_model
 
@@ -62,7 +63,7 @@ def trajectory(args) -> dict:
     medians = {name: statistics.median(t) for name, t in times.items()}
     with tempfile.TemporaryDirectory() as folder:
         model = new_model(RECIPE.model, data.train, 0)
-        keeping = timed(lambda: write_teacher(make_teacher(model, RECIPE.model, 1, 0.1, data.train), Path(folder)))
+        keeping = timed(lambda: write_teacher(make_teacher(model, RECIPE.model, 1, 0.1, data.train), Path(folder), {}))
     ratio = medians["kept_s"] / medians["scored_s"]
     return {
         **medians,
@@ -75,8 +76,8 @@ def trajectory(args) -> dict:
 
 def cifar10(args) -> dict:
     data, post = load_data("cifar10", args.root), get_recipe("cifar10_post")
-    prior = train_pool(data, RECIPE, f"{args.out}/cifar10_prior")
-    pruned = prune_pool(data, post, prior, folder=f"{args.out}/cifar10_post")
+    prior = train_pool(data, RECIPE, Store(f"{args.out}/cifar10_prior"))
+    pruned = prune_pool(data, post, prior, Store(f"{args.out}/cifar10_post"))
     members = [
         {
             "target_accuracy": t.target_accuracy,

@@ -29,19 +29,20 @@ from torch import Tensor, nn
 from torchvision.transforms import RandomHorizontalFlip, RandomResizedCrop
 
 from teddy_nb.bn_matching import Synthesizer
-from teddy_nb.config import IMAGENET_SYNTHESIS, SynthesisConfig
+from teddy_nb.config import SynthesisConfig, get_recipe
 from teddy_nb.core.devices import default_device, seeded
 from teddy_nb.data.augment import apply_affine, sample_affine
 from teddy_nb.data.images import ClassInfo, ImageSet
 from teddy_nb.matching.extractors import Extractors
 from teddy_nb.matching.feature_stats import HookedTeachers
 from teddy_nb.matching.matching_loss import Matching, maybe_compile
-from teddy_nb.results import SEARCH_CFG, SEARCH_RECIPE, STORED_MEANS
+from teddy_nb.reproduce.tables import read_table
 from teddy_nb.teachers.pool import Teacher, make_teacher
 from teddy_nb.teachers.training import new_model
 
 ARCHS = {"convnet3": "convnet-3-128-batch", "resnet18": "resnet18-small"}
 BATCH = 100
+IMAGENET_SYNTHESIS = get_recipe("imagenet_prior").synthesis
 AUGMENT = replace(IMAGENET_SYNTHESIS.augment, roll=4)  # Crop, flip and roll, one of each an image
 
 
@@ -234,11 +235,12 @@ def by_class(rounds: int) -> dict:
 
 
 def stored_means(rounds: int) -> dict:
-    "Table 3's search at ten images a class: class means of 64 fresh real images at every step, against stored ones"
+    "DM + weak CE at ten images per class: class means of 64 fresh real images at every step, against stored ones"
     data = noise_set(32, n_classes=10, each=100)
-    teacher = teacher_of(SEARCH_RECIPE.model, data, 0)
-    cfg = replace(SEARCH_CFG, n_teachers=1)
-    kinds = {"fresh_s": cfg, "stored_s": replace(cfg, **{**STORED_MEANS, "n_extractors": 1})}
+    fresh, stored = (read_table(f"table3_instance/cifar10/10/{row}")[0] for row in ("ours", "ours_stored"))
+    teacher = teacher_of(fresh.teachers.model, data, 0)
+    kinds = {"fresh_s": replace(fresh.method_cfg, n_teachers=1)}
+    kinds["stored_s"] = replace(stored.method_cfg, n_teachers=1, n_extractors=1)
     steps = {k: ours([teacher], data, c, True) for k, c in kinds.items()}
     times = in_turn(steps, data.device, rounds)
     return {**times, "fresh_over_stored": times["fresh_s"] / times["stored_s"]}

@@ -33,7 +33,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from teddy_nb.config import CROP, TINY_STUDENT, EvalConfig, TrainConfig
+from teddy_nb.config import EvalConfig, TrainConfig, get_protocol
 from teddy_nb.core.devices import default_device, seeded
 from teddy_nb.data.images import ClassInfo
 from teddy_nb.runs.distilled_set import DistilledSet
@@ -169,7 +169,10 @@ def one_epoch(case: str, rounds: int) -> dict:
     arch, size, ipc, *fast = case.split("-")
     data = noise_set(int(size), int(ipc.removeprefix("ipc")))
     training = replace(
-        TINY_STUDENT, epochs=EPOCHS, augment=CROP, precision="bf16" if fast else "fp32", compile=bool(fast)
+        get_protocol("d3-tiny_imagenet").training,
+        epochs=EPOCHS,
+        precision="bf16" if fast else "fp32",
+        compile=bool(fast),
     )
     recipe = EvalConfig(ARCHS[arch], training, "float32")
     hard = replace(recipe, labels="hard", augmentation="affine")

@@ -43,6 +43,7 @@ from .matching.matching_loss import stat_distance
 from .runs.files import read_metadata, read_tensors, write_file, write_json, write_tensors
 from .runs.run import Run
 from .runs.sharing import share_work
+from .runs.store import Store
 from .teachers.pool import Pool
 
 # %% ../nbs/06_detection.ipynb #c2de70c7
@@ -364,7 +365,7 @@ def ablate_detection(
     "Score every variant on digit scenes beside real images, and write `detection_digits/ablation.json`"
     data, recipe = prepare_detection("digits", "")
     run = Run(Path(runs) / "detection_ablation", {"recipe": asdict(recipe), "images": n_images})
-    pool = detection_pool(data, recipe, 0, run.path / "pool", run.log)
+    pool = detection_pool(data, recipe, 0, Store(run.path / "pool", run.log))
     same = pool, data.train, recipe.synthesis, n_images, seeds, run.path / "synth"
     made = [variant_method(name, *same) for name in DETECTION_VARIANTS]
     starts = [start_set(data.train, "mosaic", n_images, s) for s in seeds]
@@ -391,7 +392,7 @@ def distill_detection(
     "Distill a detection set, compare it, and write it as VOC and COCO: behind `teddy_distill --task detection`"
     data, recipe = prepare_detection(dataset, root, size, weights, backbone, students)
     run = open_run(out, dataset, data, recipe, images, seed)
-    pool = detection_pool(data, recipe, seed, run.path / "pool", run.log)
+    pool = detection_pool(data, recipe, seed, Store(run.path / "pool", run.log))
     if not compare:
         made = synthesize_detection(pool, data.train, recipe.synthesis, images, seed, run.path / "synth/teddy", run.log)
         made.save(run.path / "distilled")
@@ -458,7 +459,7 @@ def reproduce_table2_detection(
     same = replace(recipe, eval_cfg=replace(recipe.eval_cfg, n_students=1))  # More students go on in the same folder
     folder = Path(runs) / "detection" / f"{derive_seed(repr(same), seed):016x}"
     run = Run(folder, {"seed": seed, "recipe": asdict(same)})
-    pool, cfg, results = detection_pool(data, recipe, seed, folder / "pool", run.log), recipe.eval_cfg, []
+    pool, cfg, results = detection_pool(data, recipe, seed, Store(folder / "pool", run.log)), recipe.eval_cfg, []
     home, curve = Path(out) / "table2_detection", [(epoch, round(100 * score, 2)) for epoch, score in pool.curve]
     write_json(home / "trajectory.json", {"curve": curve, "stages": [t.stage for t in pool.teachers]})
     for n in columns:

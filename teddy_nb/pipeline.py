@@ -4,15 +4,13 @@
 
 # %% auto #0
 __all__ = ['SINGLE_TEACHER', 'check_run', 'check_class_folders', 'check_labels', 'check_pool_recipe', 'teddy_name', 'make_pool',
-           'take_turn', 'synthesize_teddy', 'synthesize_single', 'compare_rows', 'score_run', 'write_results',
-           'read_results', 'plan_work', 'plan_students', 'distill_dataset', 'keep_pool', 'run_settings', 'card_fields',
-           'save_figures', 'make_pool_folder', 'score_folder']
+           'synthesize_teddy', 'synthesize_single', 'compare_rows', 'score_run', 'write_results', 'read_results',
+           'plan_work', 'plan_students', 'distill_dataset', 'keep_pool', 'run_settings', 'card_fields', 'save_figures',
+           'make_pool_folder', 'score_folder']
 
 # %% ../nbs/toolkit/pipeline.ipynb #7c57d021
 import io
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -21,11 +19,11 @@ import torch
 
 from .bn_matching import synthesize
 from .config import EvalConfig, PostPoolConfig, Recipe
-from .core.devices import default_device, dist_state, from_first
+from .core.devices import default_device, dist_state
 from .core.errors import BadInput, format_mean_std
 from .data.datasets import RESERVED
 from .data.images import ClassInfo, Splits, random_index_per_class
-from .pool_post import count_macs, find_ratio, prune_pool
+from .pool_post import find_ratio, prune_pool
 from .pool_prior import train_pool
 from .runs.distilled_set import DistilledSet, read_images
 
@@ -42,10 +40,12 @@ from teddy_nb.runs.files import (
 )
 from .runs.progress import begin_stages
 from .runs.run import Run
-from .runs.sharing import claim_missing, share_work
+from .runs.sharing import share_work
+from .runs.store import Store
 from .students.labels import plan_labels, pool_state
 from .students.scores import Result, Row
 from .teachers.pool import Pool, Teacher, check_pool_folder, check_sanity, load_pool, save_pool
+from .teachers.pruning import count_macs
 from .teachers.training import check_model, new_model
 
 # %% ../nbs/toolkit/pipeline.ipynb #5ef104c7
@@ -121,7 +121,7 @@ def check_pool_recipe(
     if isinstance(recipe.pool, PostPoolConfig):
         find_ratio(model, example, recipe.pool.macs_ratio * count_macs(model, example))
 
-# %% ../nbs/toolkit/pipeline.ipynb #75f97188
+# %% ../nbs/toolkit/pipeline.ipynb #02cee10e
 SINGLE_TEACHER = "single converged teacher (SRe2L)"
 
 
@@ -133,45 +133,15 @@ def teddy_name(kind: str) -> str:
 def make_pool(
     data: Splits,
     recipe: Recipe,
-    folder: Path | None = None,  # Where the pool is kept
+    store: Store = Store(),  # Keeps the pool, where one that was stopped resumes
     converged: Teacher | None = None,  # A network to prune; one is trained when None
-    log: Callable | None = None,  # Called with facts
 ) -> Pool:
-    "Make the pool of a recipe, or read the one in `folder`; of independent processes one makes it, a launcher's train together"
-    if not isinstance(recipe.pool, PostPoolConfig) and converged is not None:
+    "Make the pool of a recipe, or read the one in the store"
+    if isinstance(recipe.pool, PostPoolConfig):
+        return prune_pool(data, recipe, converged, store)
+    if converged is not None:
         raise BadInput("a converged network can be pruned, but the recipe trains a prior pool; choose a post pool")
-
-    def make():
-        if isinstance(recipe.pool, PostPoolConfig):
-            return prune_pool(data, recipe, converged, folder=folder, log=log)
-        return train_pool(data, recipe, folder, log)
-
-    if folder:
-        with closing(take_turn(Path(folder) / "manifest.json", log)) as turns:
-            for _ in turns:
-                make()
-    return make()
-
-# %% ../nbs/toolkit/pipeline.ipynb #5c0e1a71
-def take_turn(
-    path: Path,  # Of the file that the processes make together
-    log: Callable | None = None,  # Called with the seconds it took
-) -> Iterator[Path]:  # At most once, in all processes of a launcher at the same time
-    "Yield `path` if it is to be made by these processes; end when it is there, whoever made it"
-    dist = dist_state()
-    if dist.num_processes == 1:
-        yield from claim_missing([path], log=log, what="pool")
-        return
-    while True:
-        turn = claim_missing([path], log=log, what="pool", wait=0) if dist.is_main_process else iter(())
-        with closing(turn) if dist.is_main_process else nullcontext():
-            mine, there = from_first((bool(next(turn, None)), path.exists()))
-            if mine:
-                yield path
-                next(turn, None)
-        if mine or there:
-            return
-        time.sleep(1)
+    return train_pool(data, recipe, store)
 
 # %% ../nbs/toolkit/pipeline.ipynb #fcb2873a
 def synthesize_teddy(
@@ -234,7 +204,7 @@ def score_run(
     share_work([run.path / "results.json"], lambda path: write_results(path, results), is_complete)
     return read_results(run.path / "results.json")
 
-# %% ../nbs/toolkit/pipeline.ipynb #7a5557f8
+# %% ../nbs/toolkit/pipeline.ipynb #de4f3ccb
 def write_results(
     path: Path,
     results: list[Result],
@@ -301,7 +271,7 @@ def distill_dataset(
     begin = begin_stages(plan_work(recipe, data, ipc, pool, compare), run.log)
     begin("pool")
     if pool is None:
-        pool = make_pool(data, recipe, run.path / "pool", converged, run.log)
+        pool = make_pool(data, recipe, Store(run.path / "pool", run.log), converged)
     else:
         keep_pool(pool, run.path / "pool", run.log)
     check_sanity(pool.to(data.train.device), data, force, run.log)
@@ -335,7 +305,7 @@ def keep_pool(
         except BadInput:
             return False
 
-    share_work([folder / "manifest.json"], lambda path: save_pool(pool, folder), whole, log, "pool")
+    share_work([folder / "manifest.safetensors"], lambda path: save_pool(pool, folder), whole, log, "pool")
 
 # %% ../nbs/toolkit/pipeline.ipynb #4ca938ab
 def run_settings(
@@ -398,7 +368,7 @@ def make_pool_folder(
     folder.mkdir(parents=True, exist_ok=True)
     main = dist_state().is_main_process
     log = partial(append_line, folder / "log.jsonl") if main else None
-    pool = make_pool(data, recipe, folder, converged, log)
+    pool = make_pool(data, recipe, Store(folder, log), converged)
     check_sanity(pool, data, force, log)
     return pool if main else None
 

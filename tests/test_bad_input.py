@@ -1,6 +1,5 @@
 "What cannot work is refused in one sentence, with exit code 2, before anything is written, and without a hang"
 
-import json
 import os
 import pickle
 import shutil
@@ -25,10 +24,11 @@ from teddy_nb.methods.bilevel import distill_bilevel
 from teddy_nb.methods.dm import distill_dm
 from teddy_nb.pipeline import distill_dataset, make_pool_folder, read_results, score_folder
 from teddy_nb.pool_prior import train_pool, train_trajectory
-from teddy_nb.results import select_experiments
+from teddy_nb.reproduce.experiment import DataConfig, read_experiment, reproduce
+from teddy_nb.reproduce.tables import select_experiments
 from teddy_nb.runs.distilled_set import read_images, read_set
-from teddy_nb.runs.experiments import DataConfig
-from teddy_nb.runs.files import json_digest, read_json
+from teddy_nb.runs.files import read_json
+from teddy_nb.runs.store import Item, read_item, write_item
 from teddy_nb.scale import forecast
 from teddy_nb.students.labels import label_size, load_distilled, plan_storage
 from teddy_nb.teachers.models import build_model
@@ -55,7 +55,7 @@ def data():
 def pool(data, tmp_path_factory):
     training = replace(RECIPE.pool.training, epochs=1)
     recipe = replace(RECIPE, model="convnet-2-8-batch", pool=replace(RECIPE.pool, training=training, stages=(1,)))
-    return train_pool(data, recipe, tmp_path_factory.mktemp("pool"))
+    return train_pool(data, recipe)
 
 
 CONFIGURATIONS = [
@@ -125,9 +125,7 @@ FUNCTIONS = {
     "no channels": lambda d, p, t: build_model("convnet-2-8-batch", 0, 10, 32),
     "no classes": lambda d, p, t: build_model("convnet-2-8-batch", 3, 0, 32),
     "an absurd number of classes": lambda d, p, t: build_model("convnet-2-8-batch", 3, 10**9, 32),
-    "trajectory of 0 epochs": lambda d, p, t: train_trajectory(
-        d, "convnet-2-8-batch", TrainConfig(0, 8, 0.1), 0, t / "x"
-    ),
+    "trajectory of 0 epochs": lambda d, p, t: train_trajectory(d, "convnet-2-8-batch", TrainConfig(0, 8, 0.1), 0),
     "synthesis of ipc 0": lambda d, p, t: synthesize(p, d.train, RECIPE.synthesis, 0),
     "synthesis of fractional ipc": lambda d, p, t: synthesize(p, d.train, RECIPE.synthesis, 1.5),
     "synthesis with many teachers": lambda d, p, t: synthesize(p, d.train, RECIPE.synthesis, 1),
@@ -154,10 +152,11 @@ FUNCTIONS = {
     "score of nothing": lambda d, p, t: score_folder(t / "none", d, RECIPE.eval_hard, None),
     "weights of nothing": lambda d, p, t: load_converged("convnet-2-8-batch", t / "none", d),
     "results of nothing": lambda d, p, t: read_results(t / "results.json"),
+    "experiment of nothing": lambda d, p, t: read_experiment(t / "results.json"),
     "json of a folder": lambda d, p, t: read_json(t),
     "table": lambda d, p, t: select_experiments("table9"),
     "column": lambda d, p, t: select_experiments("table1", ["cifar10/7"]),
-    "students": lambda d, p, t: select_experiments("table1", students=-1),
+    "students": lambda d, p, t: next(reproduce([], "", t, t, students=-1)),
     "stages": lambda d, p, t: p.at_stages(7),
     "accuracies": lambda d, p, t: p.at_accuracies(2, 3),
     "draw": lambda d, p, t: p.draw(0, 0, 0),
@@ -284,10 +283,10 @@ def refused(capsys, command, make, options, folder):
     home.mkdir()
     os.chdir(home)
     made = make(folder / "made") if make else ""
-    values = dict(o.format(made).split("=", 1) for o in options.split())
+    given = [o.format(made) for o in options.split()]
     before = sorted(p for p in folder.rglob("*"))
     with pytest.raises(SystemExit) as e:
-        getattr(cli, command)(**{k: int(v) if v.lstrip("-").isdigit() else v for k, v in values.items()})
+        cli.run_command(command, [o.removeprefix("table=") if o.startswith("table=") else f"--{o}" for o in given])
     _, err = capsys.readouterr()
     lines = [line for line in err.splitlines() if "it/s]" not in line and line.strip()]
     assert e.value.code == 2 and len(lines) == 1 and lines[0].startswith(f"{command}: "), err
@@ -343,8 +342,18 @@ def test_every_command_refuses_in_a_sentence(command, make, options, capsys, tmp
     refused(capsys, command, make, options, tmp_path)
 
 
+def change_pool(**changes):
+    return lambda folder: change_header(folder / "manifest.safetensors", changes)
+
+
 def change_teacher(field, value):
-    return lambda m: next(iter(m["files"].values())).update({field: value})
+    return lambda folder: change_header(next(folder.glob("convnet*")), {field: value})
+
+
+def change_header(path, changes):
+    "Change fields of an item's header, with a digest that is right"
+    item, pool = read_item(path), read_item(path.with_name("manifest.safetensors"))
+    write_item(path, Item(item.tensors, {**item.metadata, **changes}), pool.metadata["settings"])
 
 
 MANIFESTS = {
@@ -352,22 +361,24 @@ MANIFESTS = {
     "another architecture": change_teacher("arch", "convnet-3-8-batch"),
     "a stage in words": change_teacher("stage", "../../evil"),
     "a negative stage": change_teacher("stage", -1),
-    "a file elsewhere": change_teacher("file", "../../evil.safetensors"),
     "bad widths": change_teacher("channel_config", {"blocks.0.0": [1, 10**9, 1]}),
     "widths of no layer": change_teacher("channel_config", {"../x": [1]}),
     "a pruned number in words": change_teacher("pool_index", "../../evil"),
     "an unknown field": change_teacher("member", "/../../../../victim/evil"),
-    "an absurd size": lambda m: m.update(size=10**6),
-    "a fractional size": lambda m: m.update(size=16.5),
-    "absurd channels": lambda m: m.update(channels=10**9),
-    "no classes": lambda m: m.update(classes=[]),
-    "a class that leads out": lambda m: m["classes"].__setitem__(0, [0, "../../evil", "0"]),
-    "means in words": lambda m: m.update(mean=["x"]),
-    "a deviation of 0": lambda m: m.update(std=[0.0]),
-    "a teacher that is not there": lambda m: m.update(teachers=["../../evil.safetensors"]),
-    "no teachers": lambda m: m.update(teachers=[]),
-    "a kind of its own": lambda m: m.update(kind="../../evil"),
-    "one field less": lambda m: m.pop("curve"),
+    "an absurd number": change_teacher("stage", 10**400),
+    "an absurd size": change_pool(size=10**6),
+    "a fractional size": change_pool(size=16.5),
+    "absurd channels": change_pool(channels=10**9),
+    "no classes": change_pool(classes=[]),
+    "a class that leads out": change_pool(classes=[[0, "../../evil", "0"]]),
+    "means in words": change_pool(mean=["x"]),
+    "a deviation of 0": change_pool(std=[0.0]),
+    "a teacher that is elsewhere": change_pool(teachers=["../../evil.safetensors"]),
+    "a teacher that is not there": change_pool(teachers=["evil.safetensors"]),
+    "no teachers": change_pool(teachers=[]),
+    "a kind of its own": change_pool(kind="../../evil"),
+    "settings in words": change_pool(settings="evil"),
+    "a field more": change_pool(evil=1),
 }
 
 
@@ -377,10 +388,7 @@ def test_a_hostile_pool_is_refused(change, pool, data, capsys, tmp_path, monkeyp
 
     def make(folder):
         save_pool(pool, folder)
-        m = json.loads((folder / "manifest.json").read_text())
-        change(m)
-        m["digest"] = json_digest({k: v for k, v in m.items() if k != "digest"})
-        (folder / "manifest.json").write_text(json.dumps(m))
+        change(folder)
         return folder
 
     refused(capsys, "teddy_distill", make, "pool={}", tmp_path)

@@ -89,7 +89,7 @@ DAMAGES = {
 def trees(tmp_path_factory):
     "A run at several moments, one of another seed at the same ones, and the results of the first"
     home, patch, writes = tmp_path_factory.mktemp("runs"), pytest.MonkeyPatch(), []
-    moments = {("checkpoint.safetensors", 1): "checkpoint", ("progress.json", 2): "progress"}
+    moments = {("checkpoint.safetensors", 1): "checkpoint", ("convnet-2-8-batch-1.safetensors", 1): "progress"}
     moments |= {("epoch-00001.safetensors", 1): "labels", ("results.json", 1): "before results"}
     moments |= {("00000.safetensors", 1): "before synthesis"}
     patch.setattr(os, "fsync", lambda fd: None)
@@ -118,9 +118,7 @@ def trees(tmp_path_factory):
 def contents(folder):
     "Every file, without times"
     files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    kept = {
-        f: c for f, c in files.items() if Path(f).name not in ("log.jsonl", "times.json") and not f.endswith(".lock")
-    }
+    kept = {f: c for f, c in files.items() if Path(f).name != "log.jsonl" and not f.endswith(".lock")}
     return {f: SECONDS.sub(b"", c) if f.endswith(".json") else c for f, c in kept.items()}
 
 
@@ -133,9 +131,7 @@ FILES = {  # What is there when a file is damaged; what becomes of it when the r
     "log.jsonl": ("whole", "healed", ""),
     "results.json": ("whole", "healed", ""),
     "pool/checkpoint.safetensors": ("checkpoint", "healed or named", ""),  # Another training's is named
-    "pool/progress.json": ("progress", "named", ""),
-    "pool/times.json": ("whole", "healed or named", ""),  # Decides no result
-    "pool/manifest.json": ("whole", "named", ""),
+    "pool/manifest.safetensors": ("whole", "named", ""),
     f"pool/{POOL}": ("whole", "named", ""),
     "synth/00000.safetensors": ("whole", "healed", ""),
     "synth/engine.json": ("whole", "named", ""),

@@ -72,7 +72,7 @@ def test_labels_are_refused_before_the_work_begins(disk):
 def test_a_disk_that_fills_while_labels_are_written(disk, tmp_path, monkeypatch):
     folder, resize = disk
     resize(2**20)
-    pool = pipeline.make_pool(DATA, RECIPE, tmp_path / "pool")
+    pool = pipeline.make_pool(DATA, RECIPE)
     images, cfg = random_real(DATA.train, 1, 0), RECIPE.eval_soft
     make_labels(images, pool, cfg, Store(tmp_path / "labels"))
 

@@ -9,6 +9,7 @@ from teddy_nb.config import PostPoolConfig, TrainConfig, get_recipe
 from teddy_nb.core.errors import BadInput
 from teddy_nb.data.datasets import load_data
 from teddy_nb.pool_post import prune_pool
+from teddy_nb.runs.store import Store
 from teddy_nb.teachers.models import build_model
 from teddy_nb.teachers.pool import load_pool
 from teddy_nb.teachers.pretrained import load_converged, read_pretrained
@@ -26,9 +27,8 @@ def test_a_checkpoint_is_pruned_and_read_back(tmp_path):
     x = data.test.normalize(data.test.images[:4])
     torch.testing.assert_close(converged.model(x), model(x))
     cfg = PostPoolConfig(TrainConfig(1, 64, 0.1), 2, macs_ratio=0.7, finetune=TrainConfig(0, 64, 0.1))
-    made = prune_pool(
-        data, replace(get_recipe("digits_post"), model=ARCH, pool=cfg), converged, folder=tmp_path / "pool"
-    )
+    recipe = replace(get_recipe("digits_post"), model=ARCH, pool=cfg)
+    made = prune_pool(data, recipe, converged, Store(tmp_path / "pool"))
     assert made.teachers[0].macs < 0.8 * converged.macs
     for a, b in zip(made.teachers, load_pool(tmp_path / "pool").teachers, strict=True):
         torch.testing.assert_close(a.model(x), b.model(x))

@@ -12,7 +12,7 @@ from processes import finish, start
 from torch.utils.data import DataLoader
 
 import teddy_nb
-from teddy_nb.cli import teddy_validate
+from teddy_nb.cli import run_command, teddy_validate
 
 SCRIPT = "slow_labels.py"
 
@@ -67,6 +67,6 @@ def test_the_command_scores_a_folder(run, tmp_path, capsys):
     good = capsys.readouterr().out
     assert "random real images, equal bytes" in good and "augmentation dsa" in good
     with pytest.raises(SystemExit) as e:
-        brief(student="vit_b_16")
+        run_command("teddy_validate", [f"--set={tmp_path / 'set'}", "--student=vit_b_16"])
     bad = capsys.readouterr()
     assert (e.value.code, bad.out, len(bad.err.strip().splitlines())) == (2, "", 1)

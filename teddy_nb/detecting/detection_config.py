@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 from fastcore.basics import patch
 
-from ..config import TrainConfig, check_trained
+from ..config import TrainConfig, Trained
 from ..core.errors import COUNT, POSITIVE, SHARE, Number, check_fields
 
 # %% ../../nbs/toolkit/detecting/detection_config.ipynb #f6f750d3
 @dataclass(frozen=True)
-class DetectorConfig:
+class DetectorConfig(Trained):
     "Configure how a detector is built and trained"
 
     backbone: str  # `convnet-DEPTH-WIDTH-batch`, or a ResNet or MobileNet of torchvision
@@ -29,7 +29,7 @@ class DetectorConfig:
     flip: float = 0.5  # Share of training images that are flipped left-right
 
     def __post_init__(self):
-        check_trained(self)
+        super().__post_init__()
         check_fields(self, fpn_channels=COUNT, head_channels=COUNT, crop=SHARE, flip=SHARE)
 
     @property

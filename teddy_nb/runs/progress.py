@@ -113,7 +113,7 @@ def describe_found(
     if not (home / "recipe.toml").exists():
         return ""
     teachers = len([*(home / "pool").rglob("*.safetensors")])
-    pool = "a pool" if (home / "pool" / "manifest.json").exists() else teachers and plural(teachers, "teacher")
+    pool = "a pool" if (home / "pool" / "manifest.safetensors").exists() else teachers and plural(teachers, "teacher")
     images = len([*(home / "synth").glob("[0-9]*.safetensors")])
     scores = len([*home.glob("**/scores/*/*.safetensors")])
     parts = [pool, images and f"{plural(images, 'image')} per class", scores and plural(scores, "scored student")]

@@ -134,8 +134,7 @@ def read_item(
     try:
         with safe_open(path, framework="pt") as f:
             tensors, header = {k: f.get_tensor(k) for k in sorted(f.keys())}, json.loads(f.metadata()["store"])
-        digest = header.pop("digest")
-        found, metadata = header["key"], header["metadata"]
+        digest, found, metadata = header.pop("digest"), dict(header["key"]), dict(header["metadata"])
     except FileNotFoundError as e:
         raise BadInput(f"{path} does not exist") from e
     except (SafetensorError, OSError, ValueError, LookupError, TypeError, AttributeError) as e:

@@ -22,10 +22,10 @@ from teddy_nb.cli import teddy_reproduce  # noqa: F401  # Imported before the fi
 from teddy_nb.config import PostPoolConfig, get_recipe
 from teddy_nb.data.datasets import load_data
 from teddy_nb.pipeline import distill_dataset, make_pool_folder
-from teddy_nb.results import select_experiments  # noqa: F401
-from teddy_nb.runs.experiments import DataConfig, Experiment, reproduce
+from teddy_nb.reproduce.experiment import DataConfig, Experiment, TeacherConfig, reproduce
+from teddy_nb.reproduce.tables import select_experiments  # noqa: F401
 
-TIMES = ("log.jsonl", "times.json", "results.json", "README.md", "recipe.toml")
+TIMES = ("log.jsonl", "results.json", "README.md", "recipe.toml")
 KINDS = ("clean", "torn")
 SECONDS = re.compile(rb'"(seconds|set|students|digest)": [^{\n]*')  # And digests of what holds them
 
@@ -60,8 +60,9 @@ def small(data):
 
 def experiment():
     recipe = short("digits_prior")
+    teachers = TeacherConfig(recipe.model, recipe.pool, recipe.seed)
     return Experiment(
-        "soak/digits/1/teddy", "teddy", 1, recipe.synthesis, recipe.eval_hard, DataConfig("digits"), recipe, n_sets=1
+        "soak/digits/1/teddy", "teddy", 1, DataConfig("digits"), recipe.eval_hard, recipe.synthesis, teachers
     )
 
 

@@ -10,7 +10,8 @@ from teddy_nb.core.devices import default_device, dist_state
 from teddy_nb.data.datasets import load_data
 from teddy_nb.data.images import Splits
 from teddy_nb.pipeline import distill_dataset, make_pool
-from teddy_nb.validation import result_table
+from teddy_nb.runs.store import Store
+from teddy_nb.students.scores import result_table
 
 MODEL = "convnet-2-8-batch"
 
@@ -37,7 +38,7 @@ def distill(out, pool):
     train, test = load_data("digits")
     few = Splits(train.subset(torch.arange(0, 1198, 6)), test.subset(torch.arange(0, 599, 6)))
     data = Splits(*(part.to(default_device()) for part in few))
-    teachers = make_pool(data, recipe(), pool)
+    teachers = make_pool(data, recipe(), Store(pool))
     results = distill_dataset(data, recipe(), 6, out, teachers, force=True)[1]
     if dist_state().is_main_process:
         print(result_table(results), flush=True)

@@ -7,14 +7,21 @@ from pathlib import Path
 from shared_distill import brief, recipe
 
 from teddy_nb.config import DMConfig
-from teddy_nb.runs.experiments import DataConfig, Experiment, reproduce, soft_label_column
+from teddy_nb.reproduce.experiment import DataConfig, Experiment, TeacherConfig, reproduce
 
 if __name__ == "__main__":
     small, data = recipe(), DataConfig("digits", (0.2, 0.2))
-    soft = replace(small, eval_soft=replace(brief(small.eval_soft), labels="float16"))
-    column = soft_label_column("soft/digits/2", data, soft, 2)
-    dm = DMConfig(3, network="convnet-2-8-instance")
-    hard = replace(column[0], name="hard/digits/2/dm_real", method="dm", method_cfg=dm, eval_cfg=small.eval_hard)
-    bare = Experiment("hard/digits/1/random", "random", 1, None, brief(small.eval_hard), data, soft)
+    soft, teachers = (
+        replace(brief(small.eval_soft), labels="float16"),
+        TeacherConfig(small.model, small.pool, small.seed),
+    )
+    random = Experiment("soft/digits/2/random", "random", 2, data, soft, None, teachers)
+    teddy = replace(random, name="soft/digits/2/teddy", method="teddy", method_cfg=small.synthesis)
+    one = replace(small.synthesis, n_teachers=1, first_bn_multiplier=10.0)
+    sre2l = replace(teddy, name="soft/digits/2/sre2l", method="sre2l", method_cfg=one)
+    dm = Experiment(
+        "hard/digits/2/dm_real", "dm", 2, data, small.eval_hard, DMConfig(3, network="convnet-2-8-instance")
+    )
+    bare = Experiment("hard/digits/1/random", "random", 1, data, brief(small.eval_hard))
     folder = Path(sys.argv[1])
-    list(reproduce([*column, hard, bare], "", folder / "results", folder / "runs"))
+    list(reproduce([random, sre2l, teddy, dm, bare], "", folder / "results", folder / "runs"))

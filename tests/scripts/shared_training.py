@@ -8,7 +8,8 @@ from teddy_nb.config import TrainConfig
 from teddy_nb.data.datasets import load_data
 from teddy_nb.data.images import Splits
 from teddy_nb.pool_prior import train_trajectory
+from teddy_nb.runs.store import Store
 
 train, test = load_data("digits")
 data = Splits(train.subset(torch.arange(1024)), test)
-train_trajectory(data, "convnet-2-8-group", TrainConfig(2, int(sys.argv[2]), 0.05), 0, sys.argv[1])
+train_trajectory(data, "convnet-2-8-group", TrainConfig(2, int(sys.argv[2]), 0.05), 0, Store(sys.argv[1]))
