@@ -25,7 +25,7 @@ from ..config import EvalConfig
 from ..core.errors import BadInput
 from ..runs.distilled_set import DistilledSet, read_set
 from ..runs.files import require_space, tensor_digest
-from ..runs.store import Item, Store, read_item
+from ..runs.store import Item, Store, read_item, read_key
 from .epoch_augment import StudentAugConfig, StudentAugment
 from ..teachers.pool import Pool
 from ..teachers.training import keep_last
@@ -315,10 +315,10 @@ def load_distilled(
     paths = sorted(where.glob("epoch-*.safetensors"))
     if not paths:
         raise BadInput(f"{where} holds no labels; remove it or name another folder")
-    _, notes, key = read_item(paths[0])
+    key = read_key(paths[0])
     if key["images"] != tensor_digest(data.images, data.labels):
         raise BadInput(f"{where} holds labels of other images than {folder}; name the right folder")
-    plan = LabelPlan(key["label_format"], key["number of epochs"], **notes)
+    plan = LabelPlan(key["label_format"], key["number of epochs"], **read_item(paths[0]).metadata)
     if len(paths) < plan.epochs:
         again = "run the command that makes them again"
         raise BadInput(f"{where} has labels for {len(paths)} of {plan.epochs} epochs; {again}")
