@@ -12,16 +12,15 @@ from unittest import mock
 import torch
 import torch.nn.functional as F
 
-from teddy_nb.bn_matching import Synthesizer
 from teddy_nb.config import get_recipe
 from teddy_nb.core.devices import can_compile, default_device
 from teddy_nb.data.augment import AffineConfig
 from teddy_nb.data.datasets import class_manifest, load_data
 from teddy_nb.data.images import ImageSet
-from teddy_nb.matching.feature_stats import HookedTeachers
-from teddy_nb.matching.matching_loss import Matching, maybe_compile
-from teddy_nb.teachers.pool import make_teacher
-from teddy_nb.teachers.training import EpochAugment, make_optimizer, new_model, train_step
+from teddy_nb.matching.engine import Engine, Synthesizer
+from teddy_nb.matching.matching_loss import maybe_compile
+from teddy_nb.teachers.pool import Pool, make_teacher
+from teddy_nb.teachers.training import TrainAugment, make_optimizer, new_model, train_step
 
 DEVICE = default_device()
 
@@ -61,9 +60,9 @@ def device() -> dict:
 
 def synthesizer(data, arch, cfg, indices, compile=False):
     models = [new_model(arch, data, s) for s in range(cfg.n_teachers)]
-    hooked = HookedTeachers(data, cfg)
-    teachers = [hooked[make_teacher(m, arch, s + 1, 0.5, data)] for s, m in enumerate(models)]
-    return Synthesizer([teachers] * cfg.groups_per_batch, data, cfg, 0, indices, Matching(cfg, compile))
+    teachers = tuple(make_teacher(m, arch, s + 1, 0.5, data) for s, m in enumerate(models))
+    pool = Pool("prior", teachers, teachers[0], data.classes, data.channels, data.size, data.mean, data.std)
+    return Synthesizer(Engine(pool, data, replace(cfg, compile=compile)), indices)
 
 
 def synthesis_stalls(data, fields) -> str:
@@ -80,7 +79,7 @@ def training_stalls(data, precision) -> str:
         model.to(memory_format=torch.channels_last)
     optimizer, augment, idx = (
         make_optimizer(model, cfg),
-        EpochAugment(data, cfg.augment, 0),
+        TrainAugment(data, cfg.augment, 0),
         torch.arange(64, device=DEVICE),
     )
     augment.theta(0)

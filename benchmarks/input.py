@@ -35,7 +35,7 @@ from torchvision.transforms.v2.functional import resize
 from teddy_nb.config import get_recipe
 from teddy_nb.core.devices import seeded
 from teddy_nb.data.images import ImageFiles, open_image
-from teddy_nb.teachers.training import FileViews
+from teddy_nb.teachers.training import FileAugment
 
 try:
     import torchcodec
@@ -80,7 +80,7 @@ def ways(full: list[Path], small: list[Path], maps: list[np.memmap]) -> dict[str
     "Each takes an image's number"
     read = lambda path: torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
     old = lambda i: torchvision.io.decode_jpeg(read(full[i]), mode=torchvision.io.ImageReadMode.RGB)
-    files, shrunk = (FileViews(ImageFiles(paths, SIZE), CROP, 0) for paths in (full, small))
+    files, shrunk = (FileAugment(ImageFiles(paths, SIZE), CROP, 0) for paths in (full, small))
     made = {
         "pillow_s": lambda i: files[i, 0],
         "pillow_decode_s": lambda i: open_image(full[i]).load(),

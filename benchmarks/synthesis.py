@@ -28,16 +28,14 @@ import torch_pruning as tp
 from torch import Tensor, nn
 from torchvision.transforms import RandomHorizontalFlip, RandomResizedCrop
 
-from teddy_nb.bn_matching import Synthesizer
 from teddy_nb.config import SynthesisConfig, get_recipe
 from teddy_nb.core.devices import default_device, seeded
 from teddy_nb.data.augment import apply_affine, sample_affine
 from teddy_nb.data.images import ClassInfo, ImageSet
-from teddy_nb.matching.extractors import Extractors
-from teddy_nb.matching.feature_stats import HookedTeachers
-from teddy_nb.matching.matching_loss import Matching, maybe_compile
+from teddy_nb.matching.engine import Engine, Synthesizer
+from teddy_nb.matching.matching_loss import maybe_compile
 from teddy_nb.reproduce.tables import read_table
-from teddy_nb.teachers.pool import Teacher, make_teacher
+from teddy_nb.teachers.pool import Pool, Teacher, make_teacher
 from teddy_nb.teachers.training import new_model
 
 ARCHS = {"convnet3": "convnet-3-128-batch", "resnet18": "resnet18-small"}
@@ -121,10 +119,8 @@ class Peer:
 
 def ours(teachers: list[Teacher], data: ImageSet, cfg: SynthesisConfig, compile: bool) -> Callable:
     "Our step, with fresh augmentation; drawing it is part of the step"
-    hooked, matching = HookedTeachers(data, cfg), Matching(cfg, compile)
-    extractors = Extractors(teachers[0].arch, data, cfg, 0, matching) if cfg.n_extractors else None
-    drawn = [[hooked[t] for t in teachers]]
-    synth = Synthesizer(drawn, data, cfg, 0, range(cfg.group_size), matching, extractors)
+    pool = Pool("prior", tuple(teachers), teachers[0], data.classes, data.channels, data.size, data.mean, data.std)
+    synth = Synthesizer(Engine(pool, data, replace(cfg, compile=compile)), range(cfg.group_size))
     steps = iter(range(10**9))
 
     def step():

@@ -221,8 +221,11 @@ def distill_boxes(
     "Distill a detection set; raises `BadInput` for options that have no meaning there"
     from inspect import signature
 
-    from teddy_nb.detecting.detection_methods import detection_table
-    from teddy_nb.detection import distill_detection
+    from teddy_nb.core.devices import default_device
+    from teddy_nb.detecting.config import get_detection_recipe
+    from teddy_nb.detecting.data import load_detection
+    from teddy_nb.detecting.scores import detection_table
+    from teddy_nb.pipeline_detection import distill_detection
 
     if given["task"] == "classification":
         raise BadInput("--images goes with --task detection; name images per class with --ipc")
@@ -232,9 +235,12 @@ def distill_boxes(
     if odd := [k for k in NOT_FOR_BOXES if given[k] != options[k].default]:
         raise BadInput(f"--{odd[0].replace('_', '-')} has no meaning with --task detection; leave it out")
     size, weights, model, students = (given[k] or None for k in ("size", "weights", "model", "students"))
-    seed = 0 if given["seed"] == -1 else given["seed"]
-    place = given["dataset"], given["images"] or 10, given["out"], given["root"]
-    run, results = distill_detection(*place, size, weights, model, seed, students, not given["no_compare"])
+    seed = None if given["seed"] == -1 else given["seed"]
+    recipe = get_detection_recipe(given["dataset"], size, model, weights, students, seed)
+    data = load_detection(given["dataset"], given["root"], recipe.size, recipe.test_images).to(default_device())
+    images, compared = given["images"] or 10, not given["no_compare"]
+    with show_progress(given["out"]) as log:
+        run, results = distill_detection(data, recipe, images, given["out"], compared, log)
     print(f"{detection_table(results)}\n\n" * bool(results) + str(run.path.resolve()))
 
 # %% ../nbs/toolkit/cli.ipynb #a53aa277
@@ -441,13 +447,12 @@ def teddy_report(
 # %% ../nbs/toolkit/cli.ipynb #d0e7ec04
 def print_detection_table(cells: str, students: int, out: str, runs: str, root: str, weights: str):
     "Reproduce columns of Table 2, right, and print them"
-    from teddy_nb.detecting.detection_methods import detection_table
-    from teddy_nb.detection import PAPER_DETECTION, reproduce_table2_detection
+    from teddy_nb.detecting.scores import detection_table
+    from teddy_nb.pipeline_detection import reproduce_detection
 
-    known = {str(n): n for n in PAPER_DETECTION}
+    known = {p.stem: p for p in sorted((Path(out) / "table2_detection").glob("*.json"))}
     columns = [c for c in cells.split(",") if c] or list(known)
     if unknown := [c for c in columns if c not in known]:
         raise BadInput(f"table2-detection has no {unknown[0]!r}; choose from {', '.join(known)}")
-    columns = [known[c] for c in columns]
-    results = reproduce_table2_detection(root, out, runs, weights or None, columns, students=students or None)
+    results = [r for c in columns for r in reproduce_detection(known[c], root, runs, weights or None, students or None)]
     print(detection_table(results))

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['SINGLE_TEACHER', 'check_run', 'check_class_folders', 'check_labels', 'check_pool_recipe', 'teddy_name', 'make_pool',
            'synthesize_teddy', 'synthesize_single', 'compare_rows', 'score_run', 'write_results', 'read_results',
-           'plan_work', 'plan_students', 'distill_dataset', 'keep_pool', 'run_settings', 'card_fields', 'save_figures',
-           'make_pool_folder', 'score_folder']
+           'distill_dataset', 'keep_pool', 'run_settings', 'card_fields', 'save_figures', 'make_pool_folder',
+           'score_folder']
 
 # %% ../nbs/toolkit/pipeline.ipynb #7c57d021
 import io
@@ -152,8 +152,8 @@ def synthesize_teddy(
     run: Run,  # Keeps shards, times and logs
 ) -> DistilledSet:
     "Synthesize the set of the pool"
-    log = partial(run.log, method=teddy_name(pool.kind))
-    return synthesize(pool, data.train, recipe.synthesis, ipc, recipe.seed, run.path / "synth", log)
+    store = run.store.with_log(method=teddy_name(pool.kind)) / "synth"
+    return synthesize(pool, data.train, recipe.synthesis, ipc, recipe.seed, store)
 
 
 def synthesize_single(
@@ -164,9 +164,9 @@ def synthesize_single(
     run: Run,  # Keeps shards, times and logs
 ) -> DistilledSet:
     "Synthesize the set of the converged teacher alone"
-    folder, log = run.path / "baselines" / "single_teacher", partial(run.log, method=SINGLE_TEACHER)
     single = replace(recipe.synthesis, n_teachers=1)
-    return synthesize(pool.converged_only(), data.train, single, ipc, recipe.seed, folder, log)
+    store = run.store.with_log(method=SINGLE_TEACHER) / "baselines" / "single_teacher"
+    return synthesize(pool.converged_only(), data.train, single, ipc, recipe.seed, store)
 
 # %% ../nbs/toolkit/pipeline.ipynb #89be47a5
 def compare_rows(
@@ -222,38 +222,7 @@ def read_results(
     except TypeError as e:
         raise BadInput(f"{path} does not hold results ({e}); restore or remove it") from e
 
-# %% ../nbs/toolkit/pipeline.ipynb #073beb98
-def plan_work(
-    recipe: Recipe,
-    data: Splits,
-    ipc: int,  # Images per class
-    pool: Pool | None,  # One that exists already
-    compare: bool,  # Whether its baselines are made and all is scored
-) -> dict[str, float]:  # Passes of one image and back, by stage
-    "Estimate the work of each stage"
-    cfg, made = recipe.synthesis, recipe.pool
-    images = ipc * cfg.factor**2 * data.train.n_classes
-    epochs = made.training.epochs * getattr(made, "trajectories", 1)
-    epochs += made.size * made.finetune.epochs / 2 if isinstance(made, PostPoolConfig) else 0
-    one = cfg.iterations * images
-    work = {"pool": 0 if pool else epochs * len(data.train)}
-    work["synthesis"] = one * (cfg.n_teachers if cfg.schedule == "all" else 1)
-    return {**work, SINGLE_TEACHER: one, "students": plan_students(recipe, images, pool)} if compare else work
-
-# %% ../nbs/toolkit/pipeline.ipynb #4f6ec0f6
-def plan_students(
-    recipe: Recipe,
-    images: int,  # That a student sees in an epoch
-    pool: Pool | None,  # One that exists already
-) -> float:  # Passes of one image and back
-    "Estimate the work of the students of all four rows, and of their labels"
-    soft, teachers = recipe.eval_soft, len(pool) if pool else recipe.pool.size
-    work = sum(4 * cfg.n_students * cfg.training.epochs for cfg in (recipe.eval_hard, soft))
-    if soft.is_soft:  # Every teacher looks at every view; a random draw is another set for each student
-        work += soft.training.epochs * (1 + teachers * (1 + 2 * soft.n_students)) / 3
-    return work * images
-
-# %% ../nbs/toolkit/pipeline.ipynb #4238f1ff
+# %% ../nbs/toolkit/pipeline.ipynb #08ca0d88
 def distill_dataset(
     data: Splits,  # On the device to work on
     recipe: Recipe,
@@ -268,7 +237,7 @@ def distill_dataset(
     "Distill a dataset and compare the result with its baselines; raises `BadInput` for what cannot work, before anything is written, and for teachers that fail the sanity check"
     check_run(recipe, data, ipc, pool, Path(folder) / "labels" if compare else None)
     run = Run(folder, run_settings(data, recipe, ipc, pool, converged), log)
-    begin = begin_stages(plan_work(recipe, data, ipc, pool, compare), run.log)
+    begin = begin_stages(["pool", "synthesis", *[SINGLE_TEACHER, "students"] * compare], run.log)
     begin("pool")
     if pool is None:
         pool = make_pool(data, recipe, Store(run.path / "pool", run.log), converged)
@@ -342,7 +311,7 @@ def save_figures(distilled: DistilledSet, run: Run):
 
     def draw(path):
         if path.stem == "curves":
-            figure = loss_curves(mean_losses(run.path))
+            figure = loss_curves(mean_losses(run.path / "synth"))
         else:
             rows, columns = min(20, distilled.n_classes), min(10, distilled.ipc)
             keep = torch.cat([distilled.class_indices[c][:columns] for c in range(rows)])

@@ -27,13 +27,12 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .bn_matching import estimate_synthesis_cost
 from .config import PostPoolConfig, PriorPoolConfig, Recipe
 from .core.devices import cpu_count, default_device
 from .core.errors import BadInput, md_table, plural
 from .data.datasets import DATASETS, class_manifest
 from .data.images import IN_MEMORY_BYTES, ImageFiles, ImageSet
-from .matching.cost import peak_memory, reset_peak_memory, time_steps
+from .matching.cost import estimate_synthesis_cost, peak_memory, reset_peak_memory, time_steps
 from .matching.feature_stats import HookedNet, moments, needs_pass, norm_layers
 from .pool_post import count_macs
 from .students.labels import LABEL_BATCH, plan_storage
@@ -41,7 +40,7 @@ from .students.labels import LABEL_BATCH, plan_storage
 # %% ../nbs/07_scale.ipynb #97f38ddd
 from .teachers.models import last_linear
 from .teachers.pool import make_teacher
-from .teachers.training import FileViews, make_optimizer, new_model, train_step
+from .teachers.training import FileAugment, make_optimizer, new_model, train_step
 
 # %% ../nbs/07_scale.ipynb #c71ebe03
 class MadeFile(NamedTuple):
@@ -209,7 +208,7 @@ def reading_seconds(
         paths = data.images.paths[:32] if isinstance(data.images, ImageFiles) else [Path(folder) / "photo.jpg"] * 32
         if not isinstance(data.images, ImageFiles):
             Image.effect_noise((500, 375), 60).convert("RGB").save(paths[0], quality=80)
-        views = FileViews(ImageFiles(paths, data.size, data.channels), cfg, 0)
+        views = FileAugment(ImageFiles(paths, data.size, data.channels), cfg, 0)
         views[0, 0]
         begin = time.perf_counter()
         for i in range(len(paths)):

@@ -157,14 +157,13 @@ CELLS = [
 from dataclasses import replace
 
 import torch
-from teddy_nb.bn_matching import Synthesizer
+from teddy_nb.bn_matching import synth_block
 from teddy_nb.widgets.browser import ImageBrowser
 from teddy_nb.widgets.curves import LossCurves
 from teddy_nb.data.datasets import load_data
-from teddy_nb.teachers.pool import make_teacher
+from teddy_nb.teachers.pool import Pool, make_teacher
 from teddy_nb.config import get_recipe
-from teddy_nb.matching.feature_stats import HookedTeachers
-from teddy_nb.matching.matching_loss import Matching
+from teddy_nb.matching.engine import Engine
 from teddy_nb.teachers.training import new_model
 from teddy_nb.widgets.figures import FrameSlider
 """,
@@ -182,11 +181,9 @@ curves
     """
 data, arch = load_data("digits").train, "convnet-3-32-batch"
 teacher = make_teacher(new_model(arch, data, 0), arch, 1, 0.1, data)
+pool = Pool("single", (teacher,), teacher, data.classes, data.channels, data.size, data.mean, data.std)
 cfg = replace(get_recipe("digits_prior").synthesis, n_teachers=1)
-group = [HookedTeachers(data, cfg)[teacher]]
-Synthesizer([group], data, cfg, 0, range(1), Matching(cfg)).run(
-    lambda step, images, losses: curves.add({"losses": losses.means()})
-)
+synth_block(Engine(pool, data, cfg), range(1), lambda step, images, losses: curves.add({"losses": losses.means()}))
 curves.draw()
 """,
 ]

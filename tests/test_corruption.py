@@ -61,7 +61,11 @@ def fill_nan(tensors):
 
 
 def add_key(values):
-    values["unknown"] = torch.zeros(1) if any(isinstance(v, torch.Tensor) for v in values.values()) else 1
+    values["unknown"] = 1
+
+
+def add_tensor(tensors):
+    tensors["unknown"] = torch.zeros(1)
 
 
 def by_suffix(path, change, raw):
@@ -80,7 +84,7 @@ DAMAGES = {
     "nan": lambda path: by_suffix(
         path, fill_nan if path.endswith("rs") else set_nan, lambda b: b"\0\0\xc0\x7f" + b[4:]
     ),
-    "unknown key": lambda path: by_suffix(path, add_key, lambda b: b + b"more"),
+    "unknown key": lambda path: by_suffix(path, add_tensor if path.endswith("rs") else add_key, lambda b: b + b"more"),
     "another run's": None,
 }
 
@@ -133,9 +137,8 @@ FILES = {  # What is there when a file is damaged; what becomes of it when the r
     "pool/checkpoint.safetensors": ("checkpoint", "healed or named", ""),  # Another training's is named
     "pool/manifest.safetensors": ("whole", "named", ""),
     f"pool/{POOL}": ("whole", "named", ""),
-    "synth/00000.safetensors": ("whole", "healed", ""),
-    "synth/engine.json": ("whole", "named", ""),
-    "synth/statistics/*": ("before synthesis", "healed", ""),
+    "synth/00000.safetensors": ("whole", "named", ""),
+    "statistics/*": ("before synthesis", "named", ""),
     "distilled/set.json": ("whole", "healed", "named"),
     "distilled/classes.json": ("whole", "healed", "named"),
     "distilled/0/00000.png": ("whole", "healed", "same or named"),  # Bytes that decide no pixel

@@ -9,15 +9,13 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from teddy_nb.bn_matching import Synthesizer
 from teddy_nb.config import get_recipe
 from teddy_nb.data.augment import AffineConfig
 from teddy_nb.data.datasets import load_data
-from teddy_nb.matching.feature_stats import HookedTeachers
-from teddy_nb.matching.matching_loss import Matching
+from teddy_nb.matching.engine import Engine, Synthesizer
 from teddy_nb.students.labels import make_labels, predict_epoch
 from teddy_nb.teachers.pool import Pool, make_teacher
-from teddy_nb.teachers.training import EpochAugment, epoch_batches, make_optimizer, new_model, train_step
+from teddy_nb.teachers.training import TrainAugment, make_optimizer, new_model, train_step
 from teddy_nb.validation import random_real, soft_loss
 
 WAITS = {Tensor.item, Tensor.tolist, Tensor.cpu, Tensor.numpy, Tensor.nonzero, Tensor.unique, Tensor.bincount,
@@ -87,10 +85,8 @@ FIELDS = [
 @pytest.mark.parametrize("fields", FIELDS, ids=str)
 def test_a_synthesis_step(data, teachers, fields):
     cfg = replace(get_recipe("digits_prior").synthesis, iterations=50, n_teachers=2, compile=False, **fields)
-    hooked = HookedTeachers(data, cfg)
-    indices = range(cfg.group_size * cfg.groups_per_batch)
-    groups = [[hooked[t] for t in teachers]] * cfg.groups_per_batch
-    synth = Synthesizer(groups, data, cfg, 0, indices, Matching(cfg))
+    pool = Pool("prior", tuple(teachers), teachers[0], data.classes, data.channels, data.size, data.mean, data.std)
+    synth = Synthesizer(Engine(pool, data, cfg), range(cfg.group_size * cfg.groups_per_batch))
     inputs = synth.draw(range(4))
     for n in range(2):
         synth.step(n, *inputs[n])
@@ -107,8 +103,8 @@ def steps_after_the_first(batches, step):
 def test_the_training_of_a_teacher(data, optimizer):
     cfg = replace(get_recipe("digits_prior").pool.training, optimizer=optimizer, batch_size=256)
     model = new_model("convnet-2-8-batch", data, 0).train()
-    opt, augment = make_optimizer(model, cfg), EpochAugment(data, cfg.augment, 0)
-    batches = epoch_batches(augment, 0, torch.arange(len(data)), cfg.batch_size)
+    opt, augment = make_optimizer(model, cfg), TrainAugment(data, cfg.augment, 0)
+    batches = augment.batches(0, torch.arange(len(data)), cfg.batch_size)
     step = lambda x, y: train_step(model, opt, torch.nn.functional.cross_entropy, x, y)
     assert_no_stalls(steps_after_the_first(batches, step))
 

@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['PROPOSALS', 'SMALL_PROPOSALS', 'backbone_body', 'load_weights', 'pyramid_levels', 'build_detector', 'Batch',
-           'make_batch', 'DetectorLosses', 'sum_losses', 'box_transform', 'augment', 'train_detector', 'detect',
-           'mean_ap']
+           'make_batch', 'DetectorLoss', 'box_transform', 'augment', 'train_detector', 'detect', 'mean_ap']
 
 # %% ../../nbs/toolkit/detecting/detectors.ipynb #d16e0f30
 from collections import OrderedDict
@@ -26,8 +25,8 @@ from torchvision.transforms import v2
 
 from ..core.devices import seeded
 from ..core.errors import BadInput
-from .detection_config import DetectorConfig
-from .detection_data import Boxes, DetectionSet
+from .config import DetectorConfig
+from .data import Boxes, DetectionSet
 from ..teachers.models import BUILDERS, ConvNet, build_model
 from ..teachers.training import fit
 
@@ -139,29 +138,15 @@ def make_batch(
     return Batch(images, [{"boxes": b.xyxy, "labels": b.labels + 1} for b in keep])
 
 # %% ../../nbs/toolkit/detecting/detectors.ipynb #21768796
-class DetectorLosses(nn.Module):
-    "A detector that returns its four losses, for `fit`"
+class DetectorLoss(nn.Module):
+    "A detector that returns the sum of its losses, for `fit`"
 
-    def __init__(
-        self,
-        model: FasterRCNN,
-    ):
+    def __init__(self, model: FasterRCNN):
         super().__init__()
         self.model = model
 
-    def forward(
-        self,
-        batch: Batch,
-    ) -> dict[str, Tensor]:  # RPN objectness and box, class and box of the head
-        return self.model(list(batch.images), list(batch.targets))
-
-
-def sum_losses(
-    losses: dict[str, Tensor],
-    target=None,  # Not used: `fit` gives every loss a target
-) -> Tensor:
-    "Add up a detector's losses"
-    return sum(losses.values())
+    def forward(self, batch: Batch) -> Tensor:  # Scalar
+        return sum(self.model(list(batch.images), list(batch.targets)).values())
 
 # %% ../../nbs/toolkit/detecting/detectors.ipynb #9aff8d73
 def box_transform(
@@ -170,18 +155,11 @@ def box_transform(
 ) -> Callable:  # `(tv_tensors image, {boxes, labels, crowd}) -> the same`
     "Compose random views that keep boxes right (torchvision's transforms.v2)"
     iou_crop = v2.RandomIoUCrop(min_scale=0.5, max_scale=1.0)
-    steps = [
-        v2.RandomApply([iou_crop], crop),
-        v2.RandomHorizontalFlip(flip),
-        v2.SanitizeBoundingBoxes(min_size=2, labels_getter=_rows),
-    ]
-    return v2.Compose(steps)
+    rows = lambda sample: (sample[1]["labels"], sample[1]["crowd"])
+    sanitize = v2.SanitizeBoundingBoxes(min_size=2, labels_getter=rows)
+    return v2.Compose([v2.RandomApply([iou_crop], crop), v2.RandomHorizontalFlip(flip), sanitize])
 
 # %% ../../nbs/toolkit/detecting/detectors.ipynb #39f2d127
-def _rows(sample):
-    return sample[1]["labels"], sample[1]["crowd"]
-
-
 def augment(
     transform: Callable,  # As `box_transform` makes it
     x: Tensor,  # Normalized `[3, H, W]`
@@ -208,7 +186,7 @@ def train_detector(
             views = [augment(transform, *data.take(i)) for i in idx.tolist()]
         return make_batch(*map(list, zip(*views, strict=True))), None
 
-    return fit(DetectorLosses(model), data, cfg.training, seed, get_batch, sum_losses, **hooks)
+    return fit(DetectorLoss(model), data, cfg.training, seed, get_batch=get_batch, loss=lambda loss, _: loss, **hooks)
 
 # %% ../../nbs/toolkit/detecting/detectors.ipynb #96302a18
 @torch.no_grad()
@@ -226,18 +204,15 @@ def detect(
 def mean_ap(
     model: FasterRCNN,
     data: DetectionSet,
-) -> dict[str, float]:  # `map` at IoU .5:.95, `map_50`, and `per_class` mAP, all 0..1
+) -> dict[str, float]:  # `map` at IoU .5:.95 and `map_50`, 0..1
     "Score detections by COCO's mean average precision; crowds count neither way"
     from torchmetrics.detection import MeanAveragePrecision
 
-    metric = MeanAveragePrecision(backend="pycocotools", class_metrics=True, sync_on_compute=False)
+    metric = MeanAveragePrecision(backend="pycocotools", sync_on_compute=False)
     for idx in torch.arange(len(data)).split(16):
         images, boxes = zip(*(data.take(i) for i in idx.tolist()), strict=True)
-        found = detect(model, list(images))
-        truth = [{"boxes": b.xyxy, "labels": b.labels, "iscrowd": b.crowd.long()} for b in boxes]
-        metric.update(
-            [{k: v.cpu() for k, v in f.items()} for f in found], [{k: v.cpu() for k, v in t.items()} for t in truth]
-        )
+        found = [{k: v.cpu() for k, v in f.items()} for f in detect(model, list(images))]
+        truth = [{"boxes": b.xyxy.cpu(), "labels": b.labels.cpu(), "iscrowd": b.crowd.long().cpu()} for b in boxes]
+        metric.update(found, truth)
     score = metric.compute()
-    per_class = dict(zip(score["classes"].view(-1).tolist(), score["map_per_class"].view(-1).tolist(), strict=True))
-    return {"map": score["map"].item(), "map_50": score["map_50"].item(), "per_class": per_class}
+    return {k: score[k].item() for k in ("map", "map_50")}

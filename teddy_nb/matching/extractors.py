@@ -6,8 +6,6 @@
 __all__ = ['Extractors']
 
 # %% ../../nbs/toolkit/matching/extractors.ipynb #df9df7e2
-from pathlib import Path
-
 import torch
 from fastcore.basics import patch
 from torch import Tensor
@@ -19,8 +17,7 @@ from ..data.images import ImageSet
 from .feature_stats import HookedNet, TargetStats, stats_key
 from .matching_loss import Losses, Matching
 from .schedule import ClasswiseOps, make_augment
-from ..runs.files import read_tensors, write_tensors
-from ..runs.sharing import share_work
+from ..runs.store import Item, Store
 from ..teachers.training import new_model
 
 # %% ../../nbs/toolkit/matching/extractors.ipynb #0f450a0b
@@ -34,16 +31,16 @@ class Extractors:
         cfg: SynthesisConfig,  # With `n_extractors`
         seed: int,  # Of the run
         matching: Matching,
-        folder: Path | None = None,  # Where stored class means are kept; nowhere when None
+        store: Store = Store(),  # Keeps stored class means
     ):
         self.arch, self.data, self.cfg, self.seed, self.matching = arch, data, cfg, seed, matching
-        self.folder = folder
+        self.store = store.root / "statistics"
         self.part, self.nets, self.means = cfg.extractor_part, {}, {}
         self.labels = torch.arange(data.n_classes, device=data.device)
 
 # %% ../../nbs/toolkit/matching/extractors.ipynb #734b7016
 @patch
-def number(self: Extractors, n: int) -> int:
+def draw_index(self: Extractors, n: int) -> int:
     "Draw the number of the network of step `n`"
     gen = generator(self.seed, "extractor of step", n)
     return torch.randint(self.cfg.n_extractors, (), generator=gen).item()
@@ -63,7 +60,7 @@ def net(self: Extractors, j: int) -> HookedNet:
 # %% ../../nbs/toolkit/matching/extractors.ipynb #4f6b1fb7
 @patch
 @torch.no_grad()
-def store(
+def compute_means(
     self: Extractors,
     j: int,  # Number of the network
 ) -> Tensor:  # `[augmentations, classes, F]`
@@ -71,8 +68,7 @@ def store(
     ops, data = make_augment(self.data, self.cfg, self.seed, range(1)).stored, self.data
     rows = []
     for a, op in enumerate(ops):
-        gen, n = generator(self.seed, "stored real side", j, a), (self.cfg.batch_real,)
-        idx = torch.stack([c[torch.randint(len(c), n, generator=gen)] for c in data.class_indices], 1)
+        idx = data.draw_per_class(self.cfg.batch_real, generator(self.seed, "stored real side", j, a))
         parts = []
         for columns in idx.split(self.cfg.batch_size, 1):
             x = apply_dsa(data.normalize(data.take(columns.flatten())), *op)
@@ -82,20 +78,16 @@ def store(
 
 # %% ../../nbs/toolkit/matching/extractors.ipynb #a0a8fc91
 @patch
-def stored(
+def load_or_compute_means(
     self: Extractors,
     j: int,  # Number of the network
 ) -> Tensor:  # `[augmentations, classes, F]`
-    "Return the stored class means of network `j`: from the file of an earlier run, or computed by one process"
-    if self.folder is None:
-        return self.store(j)
-    key = stats_key(self.net(j).model, self.data)
+    "Read the class means of network `j` that an earlier run stored, or compute them"
     what = f"{self.cfg.stored_augmentations}x{self.cfg.batch_real}-{self.cfg.precision}-{self.seed}"
-    path = Path(self.folder) / f"{key}-means-{what}.safetensors"
-    read = lambda path: read_tensors(path, key=path.stem)
-    write = lambda path: write_tensors(path, {"means": self.store(j)}, key=path.stem)
-    share_work([path], write, lambda path: read(path) is not None)
-    return read(path)["means"].to(self.data.device)
+    name = f"{stats_key(self.net(j).model, self.data)}-means-{what}"
+    make = lambda name: Item({"means": self.compute_means(j)})
+    (item,) = self.store.each([name], make, {"statistics": name}, "statistics")
+    return item.tensors["means"].to(self.data.device)
 
 # %% ../../nbs/toolkit/matching/extractors.ipynb #0fdfdb72
 @patch
@@ -110,7 +102,7 @@ def targets(
     if not self.cfg.stored_augmentations:
         return self.matching.real_targets(self.net(j), x_real.flatten(0, 1), len(x_real), classes.stop - classes.start)
     if j not in self.means:
-        self.means[j] = self.stored(j)
+        self.means[j] = self.load_or_compute_means(j)
     return TargetStats((), (), features=self.means[j][params.picks[classes], self.labels[classes]])
 
 # %% ../../nbs/toolkit/matching/extractors.ipynb #2a2af1d9
@@ -124,7 +116,9 @@ def loss_and_grad(
     params: ClasswiseOps | None = None,
 ) -> tuple[Losses, Tensor]:  # `[groups]` each; gradient of the groups' totals, like `x`
     "Compute the weighted class means of step `n` and their gradient with respect to the images"
-    j, groups = self.number(n), len(x)
-    args = self.labels[classes], self.targets(j, classes, x_real, params), x.new_zeros(groups), self.part, groups
-    losses, grad = self.matching.loss_and_grad(self.net(j), x.flatten(0, 1), *args)
+    j, groups = self.draw_index(n), len(x)
+    losses, grad = self.matching.loss_and_grad(
+        self.net(j), x.flatten(0, 1), y=self.labels[classes], targets=self.targets(j, classes, x_real, params),
+        bn_weight=x.new_zeros(groups), cfg=self.part, groups=groups,
+    )  # fmt: skip
     return losses, grad.view_as(x)

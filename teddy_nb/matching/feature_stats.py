@@ -4,16 +4,15 @@
 
 # %% auto #0
 __all__ = ['BATCH_NORM', 'OTHER_NORMS', 'norm_layers', 'batch_stats', 'bn_layers', 'running_stats', 'capture_bn_stats', 'moments',
-           'TeacherOutput', 'AvgPool', 'fuse_pools', 'HookedNet', 'TargetStats', 'compute_stats', 'has_running_stats',
-           'load_or_compute_stats', 'store_stats', 'stats_key', 'stats_path', 'HookedTeacher', 'HookedTeachers',
-           'needs_pass', 'needs_class_stats']
+           'TeacherOutput', 'AvgPool', 'fuse_pools', 'HookedNet', 'TargetStats', 'compute_stats', 'stats_key',
+           'load_or_compute_stats', 'HookedTeacher', 'needs_pass', 'hook_teachers']
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #d301c0ab
 import copy
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -24,8 +23,7 @@ from tqdm.auto import tqdm
 from ..config import SynthesisConfig
 from ..core.errors import BadInput
 from ..data.images import ImageSet
-from ..runs.files import read_tensors, write_tensors
-from ..runs.sharing import share_work
+from ..runs.store import Item, Store
 from ..teachers.models import last_linear
 from ..teachers.pool import Teacher
 
@@ -208,6 +206,18 @@ class TargetStats(NamedTuple):
         features = out.features.view(groups, -1, classes, out.features.shape[-1]).mean(1)
         return cls(mean, var, class_mean, class_var, features)
 
+    def to_item(self) -> Item:
+        "Return what a file keeps of them"
+        layers = {f"{kind}.{i}": v for kind in self._fields[:4] for i, v in enumerate(getattr(self, kind))}
+        return Item({**layers, "features": self.features})
+
+    @classmethod
+    def from_item(cls, item: Item, device: torch.device) -> "TargetStats":  # The inverse of `to_item`
+        tensors = {k: v.to(device) for k, v in item.tensors.items()}
+        layers = range(len(tensors) // 4)
+        rows = (tuple(tensors[f"{kind}.{i}"] for i in layers) for kind in cls._fields[:4])
+        return cls(*rows, tensors["features"])
+
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #38faed2e
 @torch.no_grad()
 def compute_stats(
@@ -229,11 +239,10 @@ def compute_stats(
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #6cc8424a
 def _shifts(model, data):
     "Return the running means, or the means of a first batch where there are none"
+    if layers := bn_layers(model).values():
+        return tuple(m.running_mean for m in layers)
     out = HookedNet(model)(data.normalize(next(data.batches(500))[1]).to(next(model.parameters()).dtype))
-    layers = norm_layers(model).values()
-    return tuple(
-        m.running_mean if isinstance(m, BATCH_NORM) else v.mean(0) for m, v in zip(layers, out.m1, strict=True)
-    )
+    return tuple(v.mean(0) for v in out.m1)
 
 
 def _class_averages(net, data):
@@ -248,61 +257,6 @@ def _class_averages(net, data):
     return [s / data.counts.to(device)[:, None] for s in sums]
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #c2513d34
-def has_running_stats(model: nn.Module) -> bool:
-    "Return whether every norm layer is a BatchNorm, whose running averages stand for the data"
-    return all(isinstance(m, BATCH_NORM) for m in norm_layers(model).values())
-
-
-def load_or_compute_stats(
-    model: nn.Module,  # In evaluation mode, on the data's device
-    data: ImageSet,
-    per_class: bool,  # Whether the rows of classes are needed
-    folder: Path | None = None,  # Where computed statistics are kept; nowhere when None
-    precision: str = "fp32",  # or `bf16`, in which the data pass through the network
-) -> TargetStats:
-    "Return running averages where the network has them, the rest from the data or from the file of an earlier pass"
-    has_running = has_running_stats(model)
-    if has_running and not per_class:
-        return TargetStats.from_bn(model)
-    if folder is None:
-        stats = compute_stats(model, data, precision)
-    else:
-        path = stats_path(folder, model, data, precision)
-        store_stats({path: model}, data, precision)
-        stats = _read_stats(path, norm_layers(model), data)
-    running = TargetStats.from_bn(model) if has_running else stats
-    return stats._replace(mean=running.mean, var=running.var)
-
-# %% ../../nbs/toolkit/matching/feature_stats.ipynb #b16c6e92
-def store_stats(
-    models: dict[Path, nn.Module],  # By the file for its statistics
-    data: ImageSet,
-    precision: str,  # `fp32` or `bf16`
-    log: Callable | None = None,  # Called with each file made
-):
-    "Compute the statistics that are not on the disk, each by one process"
-    make = lambda path: _write_stats(path, norm_layers(models[path]), compute_stats(models[path], data, precision))
-    whole = lambda path: _read_stats(path, norm_layers(models[path]), data) is not None
-    share_work(list(models), make, whole, log, "statistics")
-
-# %% ../../nbs/toolkit/matching/feature_stats.ipynb #890d6741
-_KINDS = ("mean", "var", "class_mean", "class_var")
-
-
-def _write_stats(path, layers, stats):
-    rows = {f"{kind}.{n}": v for kind in _KINDS for n, v in zip(layers, getattr(stats, kind), strict=True)}
-    write_tensors(path, {**rows, "features": stats.features}, key=path.stem)
-
-
-def _read_stats(path, layers, data):
-    "Return what `_write_stats` wrote; None if the file is absent, damaged or another network's"
-    tensors = read_tensors(path, key=path.stem)
-    if not tensors or {*tensors} != {"features", *(f"{kind}.{n}" for kind in _KINDS for n in layers)}:
-        return None
-    tensors = {k: v.to(data.device) for k, v in tensors.items()}
-    return TargetStats(*(tuple(tensors[f"{kind}.{n}"] for n in layers) for kind in _KINDS), tensors["features"])
-
-# %% ../../nbs/toolkit/matching/feature_stats.ipynb #01c5273c
 def stats_key(
     model: nn.Module,
     data: ImageSet,
@@ -314,14 +268,19 @@ def stats_key(
     return h.hexdigest()[:16]
 
 
-def stats_path(
-    folder: str | Path,
-    model: nn.Module,
+def load_or_compute_stats(
+    models: Sequence[nn.Module],  # In evaluation mode, on the data's device
     data: ImageSet,
-    precision: str,  # `fp32` or `bf16`
-) -> Path:
-    "Return the file for the statistics of a network"
-    return Path(folder) / f"{stats_key(model, data)}-{precision}.safetensors"
+    precision: str = "fp32",  # or `bf16`, in which the data pass through the networks
+    store: Store = Store(),  # Processes with the same one share the passes
+) -> list[TargetStats]:
+    "Read the statistics of each network over the data, or compute them by one pass"
+    names = [f"{stats_key(m, data)}-{precision}" for m in models]
+    by_name = dict(zip(names, models, strict=True))
+    make = lambda name: compute_stats(by_name[name], data, precision).to_item()
+    items = (store.root / "statistics").each(by_name, make, lambda name: {"statistics": name}, "statistics")
+    items = dict(zip(by_name, items, strict=True))
+    return [TargetStats.from_item(items[name], data.device) for name in names]
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #a6f0c343
 @patch
@@ -338,49 +297,42 @@ def for_classes(
     return TargetStats(shifted(self.mean), self.var, class_mean, class_var, self.features[y])
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #1dca0d41
+@dataclass(frozen=True, eq=False)
 class HookedTeacher:
-    "A teacher whose norm layers report their inputs' moments, and the statistics that synthetic images should have"
+    "A teacher whose norm layers report the moments of their inputs, and what these should be"
 
-    def __init__(
-        self,
-        teacher: Teacher,  # On the data's device
-        data: ImageSet,
-        cfg: SynthesisConfig,
-        folder: Path | None = None,  # Where computed statistics are kept; nowhere when None
-    ):
-        stats = TargetStats((), ())
-        if cfg.has_dataset_targets:
-            stats = load_or_compute_stats(teacher.model, data, needs_class_stats(cfg), folder, cfg.precision)
-        elif cfg.has_layer_losses:  # Real images give each step targets of its own
-            stats = TargetStats(_shifts(teacher.model, data), ())
-        self.teacher, self.net = teacher, HookedNet(teacher.model, cfg.precision, stats.mean, cfg.has_layer_losses)
-        class_batches = torch.arange(data.n_classes, device=data.device).split(cfg.batch_size)
-        self.targets = [stats.for_classes(self.net, y) for y in class_batches]  # One for each batch of classes
+    teacher: Teacher
+    net: HookedNet
+    targets: list[TargetStats]  # One for each batch of classes
 
-# %% ../../nbs/toolkit/matching/feature_stats.ipynb #d1f686e0
-class HookedTeachers(dict[Teacher, HookedTeacher]):
-    "The hooked form of each teacher, made when it is first used"
 
-    def __init__(self, data: ImageSet, cfg: SynthesisConfig, folder: Path | None = None):
-        self.args = data, cfg, folder
-
-    def __missing__(self, teacher: Teacher) -> HookedTeacher:
-        return self.setdefault(teacher, HookedTeacher(teacher, *self.args))
-
-    def store(self, teachers: Sequence[Teacher], log: Callable | None = None) -> None:
-        "Compute the statistics of `teachers` that are not in the folder, shared with other processes"
-        data, cfg, folder = self.args
-        if folder is not None:
-            needed = [t.model for t in dict.fromkeys(teachers) if t not in self and needs_pass(t.model, cfg)]
-            store_stats({stats_path(folder, m, data, cfg.precision): m for m in needed}, data, cfg.precision, log)
-
-# %% ../../nbs/toolkit/matching/feature_stats.ipynb #a82a0c90
 def needs_pass(model: nn.Module, cfg: SynthesisConfig) -> bool:
     "Return whether a model's targets take a pass over the data, which BatchNorm's averages and real images save"
-    return cfg.has_dataset_targets and (needs_class_stats(cfg) or not has_running_stats(model))
-
-
-def needs_class_stats(cfg: SynthesisConfig) -> bool:
-    "Return whether the statistics of each class enter the loss"
     part = cfg.teacher_part
-    return bool(part.classwise_share or part.class_mean_weight)
+    per_class = part.classwise_share or part.class_mean_weight
+    return cfg.has_dataset_targets and bool(per_class or not bn_layers(model))
+
+# %% ../../nbs/toolkit/matching/feature_stats.ipynb #d1f686e0
+def hook_teachers(
+    teachers: Sequence[Teacher],  # On the data's device
+    data: ImageSet,
+    cfg: SynthesisConfig,
+    store: Store = Store(),  # Keeps computed statistics
+) -> list[HookedTeacher]:
+    "Hook each teacher, with its running averages as targets, or the statistics of the data where `cfg` asks for more"
+    models = [t.model for t in teachers if needs_pass(t.model, cfg)]
+    computed = dict(zip(models, load_or_compute_stats(models, data, cfg.precision, store), strict=True))
+    return [_hook(t, data, cfg, computed.get(t.model)) for t in teachers]
+
+
+def _hook(teacher, data, cfg, stats):
+    "Hook one teacher; `stats` are those of the data, if they were needed"
+    model = teacher.model
+    if not cfg.has_dataset_targets:
+        stats = TargetStats(_shifts(model, data) if cfg.has_layer_losses else (), ())
+    elif bn_layers(model):
+        running = TargetStats.from_bn(model)
+        stats = stats._replace(mean=running.mean, var=running.var) if stats else running
+    net = HookedNet(model, cfg.precision, stats.mean, cfg.has_layer_losses)
+    class_batches = torch.arange(data.n_classes, device=data.device).split(cfg.batch_size)
+    return HookedTeacher(teacher, net, [stats.for_classes(net, y) for y in class_batches])

@@ -237,8 +237,8 @@ def distill(
     if make := MADE_BY_ONE.get(self.method):
         share([folder], lambda f: make(splits.train, self.method_cfg, self.ipc, seed).write(f), log=log, what="set")
     elif not folder.exists():
-        kept = {"folder": run_dir / "synth", "log": log, "stats_dir": runs / "statistics"}
-        share([folder], synthesize(pool, splits.train, self.method_cfg, self.ipc, seed, **kept).write)
+        store = Store(runs, log) / str(run_dir.relative_to(runs)) / "synth"
+        share([folder], synthesize(pool, splits.train, self.method_cfg, self.ipc, seed, store).write)
     return read_set(folder).to(splits.train.device)
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #a8ea4a75

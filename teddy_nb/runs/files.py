@@ -220,7 +220,8 @@ def tensor_digest(
     "Compute a digest of the tensors' bytes"
     digest = hashlib.sha256()
     for t in tensors:
-        digest.update(t.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        flat = t.detach().cpu().contiguous().as_strided((t.numel(),), (1,))  # One element may have any stride
+        digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 # %% ../../nbs/toolkit/runs/files.ipynb #6d9bd340

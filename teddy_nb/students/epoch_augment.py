@@ -18,7 +18,7 @@ from ..config import EvalConfig
 from ..core.devices import generator, seeded
 from ..data.augment import AffineConfig, apply_dsa, sample_dsa
 from ..data.images import ImageSet
-from ..teachers.training import EpochAugment, keep_last
+from ..teachers.training import TrainAugment, keep_last
 
 # %% ../../nbs/toolkit/students/epoch_augment.ipynb #3ff70d0d
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class StudentAugment:
         cfg: StudentAugConfig,
     ):
         self.data, self.cfg = data, cfg
-        self.affine = EpochAugment(data, cfg.augment, cfg.seed)
+        self.affine = TrainAugment(data, cfg.augment, cfg.seed)
         self.one_hot = F.one_hot(data.labels, data.n_classes).float()
         self.at_once = 4 * len(data) * data.channels * data.size**2 <= MAX_CACHED_BYTES
 

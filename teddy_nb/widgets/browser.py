@@ -17,13 +17,12 @@ import ipywidgets as W
 import torch
 from fastcore.basics import patch
 from PIL import Image
-from safetensors import safe_open
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
 from ..core.errors import BadInput, format_mean_std
 from ..matching.matching_loss import LOSS_NAMES, mean_losses
-from ..runs.files import read_json, read_metadata, safe_name
+from ..runs.files import read_json, safe_name
 from ..runs.store import read_item
 from ..students.labels import decode
 from .curves import LossCurves, PoolCurve
@@ -211,9 +210,8 @@ def describe_shard(
     path: Path,  # A shard of synthesized images
 ) -> str:
     "Return the losses that a shard ended with, and its teachers"
-    teachers = read_metadata(path).get("teachers", [])
-    with safe_open(path, "pt") as f:
-        total, *parts = f.get_tensor("losses")[-1].tolist()
+    block = read_item(path)
+    teachers, (total, *parts) = block.metadata["teachers"][0], block.tensors["losses"][0, -1].tolist()
     parts = ", ".join(f"{name} {value:.3g}" for name, value in zip(LOSS_NAMES[1:], parts, strict=True) if value)
     by = f" with the teachers {', '.join(Path(t).stem for t in teachers)}" if teachers else ""
     return f"Loss {total:.3g} ({parts}){by}"
@@ -240,9 +238,8 @@ def shard_layer_losses(
     shard: Path,  # Of synthesized images
 ) -> dict[str, dict[str, list[float]]]:  # Teacher to layer to one value an iteration
     "Return the loss of each layer of each teacher while the shard was made"
-    with safe_open(shard, "pt") as f:
-        values = f.get_tensor("layers") if "layers" in f.keys() else torch.zeros(0, 0, 0)  # noqa: SIM118
-    teachers, layers = (read_metadata(shard).get(k, []) for k in ("teachers", "layers"))
+    block = read_item(shard)
+    values, teachers, layers = block.tensors["layers"][0], block.metadata["teachers"][0], block.metadata["layers"]
     if values.shape[1] < len(teachers):
         teachers = ["the teachers in turn"]
     return {
@@ -336,7 +333,7 @@ def parts(
     if (run / "distilled" / "classes.json").exists():
         parts["Images"] = run_images(run)
     if shards := sorted((run / "synth").glob("*.safetensors")):
-        parts["Losses"] = LossCurves({"losses": mean_losses(run)} | shard_layer_losses(shards[0]))
+        parts["Losses"] = LossCurves({"losses": mean_losses(run / "synth")} | shard_layer_losses(shards[0]))
     if manifest := _read_json(run / "pool" / "manifest.json", None):
         parts["Pool"] = pool_curve(manifest)
     recipe = flatten_dict(_read_json(run / "recipe.json", {}))

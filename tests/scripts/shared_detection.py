@@ -1,23 +1,20 @@
 "Distill four scenes of digits, shared by all processes on one run folder: shared_detection.py RUN_FOLDER"
 
 import sys
-from dataclasses import replace
 
-from teddy_nb.detecting import detector_pool
-from teddy_nb.detecting.detection_config import DETECTION_RECIPES
-from teddy_nb.detecting.detection_data import DetectionSplits, digit_scenes
-from teddy_nb.detection import distill_detection
+from teddy_nb.config import override
+from teddy_nb.data.images import Splits
+from teddy_nb.detecting.config import get_detection_recipe
+from teddy_nb.detecting.data import digit_scenes
+from teddy_nb.pipeline_detection import distill_detection
 
-detector_pool.load_detection = lambda *_: DetectionSplits(digit_scenes(40, 0), digit_scenes(8, 0, part="test"))
-usual = DETECTION_RECIPES["digits"]
-detector = replace(usual.detector, training=replace(usual.detector.training, batch_size=20))
-DETECTION_RECIPES["digits"] = replace(
-    usual,
-    detector=detector,
-    steps=1,
-    synthesis=replace(usual.synthesis, iterations=4, group_size=2),
-    eval_cfg=replace(usual.eval_cfg, steps=2),
-)
+CHANGES = {
+    "detector": {"training": {"batch_size": 20}},
+    "steps": 1,
+    "synthesis": {"iterations": 4, "group_size": 2},
+    "eval_cfg": {"steps": 2},
+}
 
 if __name__ == "__main__":
-    distill_detection("digits", 4, sys.argv[1])
+    data = Splits(digit_scenes(40, 0), digit_scenes(8, 0, part="test"))
+    distill_detection(data, override(get_detection_recipe("digits"), CHANGES), 4, sys.argv[1])
