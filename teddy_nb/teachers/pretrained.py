@@ -24,7 +24,7 @@ from ..data.images import ImageSet, Splits
 from ..runs.files import read_tensors
 from .models import build_model, last_linear
 from .pool import Teacher, make_teacher
-from .training import accuracy, new_model
+from .training import AUX_HEADS, accuracy, new_model
 
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #3293b074
 def read_weights(
@@ -175,7 +175,8 @@ def narrow(
     "Keep what the data's classes need of the weights"
     names = [f"{head_name(model)}.{kind}" for kind in ("weight", "bias")]
     head = {k: weights.state[k] for k in names if k in weights.state and weights.state[k].dim()}
-    return weights.state | {k: v[class_rows(weights, len(v), train)] for k, v in head.items()}
+    state = {k: v for k, v in weights.state.items() if not k.startswith(AUX_HEADS)}
+    return state | {k: v[class_rows(weights, len(v), train)] for k, v in head.items()}
 
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #f1dfaf62
 def load_converged(

@@ -24,7 +24,7 @@ from ..core.errors import BadInput, format_mean_std
 from ..matching.matching_loss import LOSS_NAMES, mean_losses
 from ..runs.files import read_json, safe_name
 from ..runs.store import read_item
-from ..students.soft_labels import StoredLabels, decode, describe_label_kind, read_index
+from ..students.labels import decode
 from .curves import LossCurves, PoolCurve
 from .figures import CAPTURE_KEYS, Viewer, data_uri, menu, show_one_js, slider, wrap_html
 
@@ -187,7 +187,7 @@ def run_images(
     classes = read_json(run / "distilled" / "classes.json")
     names, (image, ipc) = [c["name"] for c in classes], lazy_images(run / "distilled", classes)
     real = lazy_images(run / "real", classes)[0] if (run / "real").exists() else None
-    labels = describe_labels(run / "labels", names) if (run / "labels" / "index.json").exists() else lambda n: ""
+    labels = describe_labels(run / "labels", names) if any((run / "labels").glob("epoch-*")) else lambda n: ""
 
     @lru_cache
     def shard(i):
@@ -222,11 +222,12 @@ def describe_labels(
     names: Sequence[str],  # Class names
 ) -> Callable[[int], str]:  # From the number of an image
     "Return a function that names the three largest entries of an image's soft labels, averaged over the epochs"
-    records = StoredLabels(None, folder, read_index(folder)).records
-    records = records[:: len(records) // 50 + 1]
+    paths = sorted(folder.glob("epoch-*.safetensors"))
+    epochs = [decode(read_item(path).tensors, len(names)) for path in paths[:: len(paths) // 50 + 1]]
+    mean_label = sum(epochs) / len(epochs)
 
     def describe(n):
-        top = decode(records[:, n], len(names)).mean(0).topk(min(3, len(names)))
+        top = mean_label[n].topk(min(3, len(names)))
         entries = [f"{names[c]} {100 * p:.0f} %" for p, c in zip(top.values, top.indices, strict=True)]
         return "Mean soft label: " + ", ".join(entries)
 
@@ -279,7 +280,7 @@ def result_rows(
     for r in results:
         score = [format_mean_std(r["accuracy"]), str(len(r["accuracy"]))]
         cost = [f"{r['images']:,}", f"{r['bytes']:,}", f"{r['seconds']:.1f}"]
-        rows.append([r["method"], describe_label_kind(r["labels"]), *score, *cost])
+        rows.append([r["method"], r["labels"], *score, *cost])
     return rows
 
 
