@@ -29,7 +29,7 @@ from teddy_nb.reproduce.tables import select_experiments
 from teddy_nb.runs.distilled_set import read_images, read_set
 from teddy_nb.runs.files import read_json
 from teddy_nb.runs.store import Item, read_item, write_item
-from teddy_nb.scale import forecast
+from teddy_nb.forecast import forecast
 from teddy_nb.students.labels import label_size, load_distilled, plan_storage
 from teddy_nb.teachers.models import build_model
 from teddy_nb.teachers.pool import load_pool, save_pool
