@@ -35,7 +35,7 @@ def test_spawned_workers_see_what_this_process_sees(run):
 
 def test_killed_labels_end_with_the_same_bytes(run, tmp_path):
     process = start(SCRIPT, tmp_path, 0.1)
-    while not [*tmp_path.glob("labels/epoch-*")]:
+    while not [*tmp_path.glob("labels/epoch-*.safetensors")]:
         assert process.is_alive()
         time.sleep(0.01)
     process.kill()
