@@ -203,12 +203,9 @@ def read_results(
 ) -> list[Result]:
     "Read results back; raises `BadInput` if the file holds something else"
     try:
-        results = [Result(**r) for r in read_json(path)]
+        return [Result(**r) for r in read_json(path)]
     except TypeError as e:
         raise BadInput(f"{path} does not hold results ({e}); restore or remove it") from e
-    if not results:
-        raise BadInput(f"{path} holds no results; restore or remove it")
-    return results
 
 # %% ../nbs/toolkit/pipeline.ipynb #08ca0d88
 def distill_dataset(
