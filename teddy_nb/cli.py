@@ -382,7 +382,7 @@ def teddy_forecast(
     recipe: str = "",  # A preset, or a TOML file with any field of the recipe
 ):
     "Forecast time, memory and disk of every stage of a run on this machine, from a few timed steps of each"
-    from teddy_nb.scale import forecast
+    from teddy_nb.forecast import forecast
 
     chosen = choose_recipe(dataset or "imagenet", pool, recipe, model=model)
     data = read_data(dataset, root, size, download=False).train if dataset else None
@@ -450,7 +450,10 @@ def print_detection_table(cells: str, students: int, out: str, runs: str, root: 
     from teddy_nb.detecting.scores import detection_table
     from teddy_nb.pipeline_detection import reproduce_detection
 
-    known = {p.stem: p for p in sorted((Path(out) / "table2_detection").glob("*.json"))}
+    folder = Path(out) / "table2_detection"
+    known = {p.stem: p for p in sorted(folder.glob("*.json"))}
+    if not known:
+        raise BadInput(f"{folder} holds no experiments; name the folder of results with --out")
     columns = [c for c in cells.split(",") if c] or list(known)
     if unknown := [c for c in columns if c not in known]:
         raise BadInput(f"table2-detection has no {unknown[0]!r}; choose from {', '.join(known)}")

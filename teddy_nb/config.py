@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['AUGMENTATIONS', 'PRESETS', 'RECIPES', 'PROTOCOLS', 'TrainConfig', 'Trained', 'PriorPoolConfig', 'PostPoolConfig',
            'SynthesisConfig', 'EvalConfig', 'Recipe', 'DMConfig', 'BilevelConfig', 'make_config', 'override',
-           'read_toml', 'recipe_toml', 'get_recipe', 'stage_range', 'default_recipe', 'get_protocol']
+           'read_toml', 'recipe_toml', 'get_recipe', 'default_recipe', 'get_protocol']
 
 # %% ../nbs/toolkit/config.ipynb #925b368a
 import tomllib
@@ -308,15 +308,6 @@ def get_recipe(
     return make_config(Recipe, values, base)
 
 # %% ../nbs/toolkit/config.ipynb #a4ede3de
-def stage_range(
-    first: int,  # Epoch of the first teacher
-    last: int,  # Epoch of the last teacher
-    step: int,  # Epochs between teachers
-) -> tuple[int, ...]:  # Epochs
-    "Return the stages from `first` to `last`, the end point included"
-    return tuple(sorted({*range(first, last + 1, step), last}))
-
-
 def default_recipe(
     dataset: str,  # A named dataset, or a folder of images
     kind: str = "prior",  # or `post`: the kind of pool

@@ -20,6 +20,7 @@ from teddy_nb.core.errors import BadInput
 from teddy_nb.data.datasets import load_data
 from teddy_nb.data.images import make_imbalanced, random_index_per_class
 from teddy_nb.data.init import init_images, init_pixels
+from teddy_nb.forecast import forecast
 from teddy_nb.methods.bilevel import distill_bilevel
 from teddy_nb.methods.dm import distill_dm
 from teddy_nb.pipeline import distill_dataset, make_pool_folder, read_results, score_folder
@@ -29,7 +30,6 @@ from teddy_nb.reproduce.tables import select_experiments
 from teddy_nb.runs.distilled_set import read_images, read_set
 from teddy_nb.runs.files import read_json
 from teddy_nb.runs.store import Item, read_item, write_item
-from teddy_nb.scale import forecast
 from teddy_nb.students.soft_labels import label_dtype, load_distilled, plan_storage
 from teddy_nb.teachers.models import build_model
 from teddy_nb.teachers.pool import load_pool, save_pool

@@ -55,14 +55,19 @@ class DataConfig:
     dataset: str  # A name `load_data` knows
     class_share: tuple[float, float] = (1.0, 1.0)  # Smallest and largest share of a class that is kept (Table 1)
     size: int | None = None  # Height and width, pixels; the dataset's own when None
+    n_classes: int | None = None  # That there must be; any when None
 
     def load(
         self,
         root: str | Path,  # Folder of the named datasets
         download: bool = False,  # Fetch one that is not there
     ) -> Splits:  # On the device to work on
-        "Load the images; raises `BadInput` if they are not there"
+        "Load the images; raises `BadInput` if they are not there, or only some of their classes"
         splits = load_data(self.dataset, root, self.size, download).to(default_device())
+        if self.n_classes not in (None, n := splits.train.n_classes):
+            raise BadInput(
+                f"{self.dataset} has {n} classes here, and not {self.n_classes}; name another --root, or another table"
+            )
         if self.class_share == (1.0, 1.0):
             return splits
         return splits._replace(train=make_imbalanced(splits.train, *self.class_share))
@@ -113,7 +118,6 @@ class Experiment:
     method_cfg: SynthesisConfig | DMConfig | BilevelConfig | None = None  # How images are made; None for random ones
     teachers: TeacherConfig | None = None  # None where neither images nor labels need them
     n_sets: int = 1  # From different seeds; the students share them out evenly, random ones have one each
-    n_classes: int | None = None  # That the data must have; any when None
     paper: tuple[float, ...] | None = None  # Accuracy in the paper, percent, and its deviation if stated
     paper_f1: float | None = None  # Macro F1 in the paper, percent
     note: str = ""  # What a reader of the accuracy has to know
@@ -136,34 +140,25 @@ class Experiment:
     def needs_pool(self) -> bool:  # For its images or for its labels
         return self.method in ("sre2l", "teddy", "ours") or self.eval_cfg.is_soft
 
-# %% ../../nbs/toolkit/reproduce/experiment.ipynb #47191645
-@patch
-def check_classes(
-    self: Experiment,
-    splits: Splits,  # What `data` loads
-):
-    "Raise `BadInput` unless the data have the number of classes that the table is about"
-    if self.n_classes not in (None, splits.train.n_classes):
-        raise BadInput(
-            f"{self.name} is about {self.n_classes} classes, but {self.data.dataset} has {splits.train.n_classes} here; "
-            "name another --root, or another table"
-        )
-
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #9e7340a1
 def write_experiment(
     path: Path,
     experiment: Experiment,
 ):
     "Write an experiment as JSON, complete or not at all"
-    values = {k: v for k, v in asdict(experiment).items() if k == "accuracy" or v not in (None, "", ())}
+    values = {k: v for k, v in asdict(experiment).items() if k == "accuracy" or v not in ("", ())}
     write_file(path, f"{_format_json(values)}\n")
 
 
 def _format_json(value, levels=2, indent="\n"):
-    "A line for each key of the upper levels, what is below them in one line"
+    "A line for each key with a value of the upper levels, what is below them in one line"
     if not (levels and isinstance(value, dict)):
         return json.dumps(value)
-    lines = (f"{indent} {json.dumps(k)}: {_format_json(v, levels - 1, indent + ' ')}" for k, v in value.items())
+    lines = (
+        f"{indent} {json.dumps(k)}: {_format_json(v, levels - 1, indent + ' ')}"
+        for k, v in value.items()
+        if v is not None
+    )
     return f"{{{','.join(lines)}{indent}}}"
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #f277a93a
@@ -206,15 +201,6 @@ def set_folder(
     key = content_hash(self.method, self.ipc, self.method_cfg, self.data, teachers, seed)
     return runs / "sets" / f"{self.method}-{self.data.dataset}-{self.ipc}-{key}"
 
-
-@patch
-def select_pool(
-    self: Experiment,
-    pool: Pool | None,  # That of `teachers`
-) -> Pool | None:
-    "Return the teachers that this method uses: SRe2L has the end of the training alone, for its labels too"
-    return pool.converged_only() if self.method == "sre2l" else pool
-
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #b526faf2
 MADE_BY_ONE = {"dm": distill_dm, "bilevel": distill_bilevel}  # Methods whose images no two processes share
 
@@ -222,7 +208,7 @@ MADE_BY_ONE = {"dm": distill_dm, "bilevel": distill_bilevel}  # Methods whose im
 @patch
 def distill(
     self: Experiment,
-    pool: Pool | None,  # From `select_pool`
+    pool: Pool | None,  # That this method uses
     splits: Splits,
     seed: int,
     runs: Path,  # Keeps sets, shards of what was stopped, and statistics of the teachers
@@ -269,7 +255,8 @@ def measure(
     n: int,  # Students
 ) -> Experiment:
     "Return the experiment with the accuracies of `n` students, made or read"
-    pool, scores = self.select_pool(pool), self.students_folder(runs)
+    scores = self.students_folder(runs)
+    pool = pool.converged_only() if self.method == "sre2l" else pool  # Gives the labels too
     n_sets = n if self.method == "random" else min(self.n_sets, n)
     sets = [self.distill(pool, splits, seed, runs) for seed in range(n_sets)]
     scores.mkdir(parents=True, exist_ok=True)
@@ -331,10 +318,8 @@ def reproduce(
     for (data, teachers), group in groupby(experiments, lambda e: (e.data, e.teachers if e.needs_pool else None)):
         wanted = {out / f"{e.name}.json": (e, students or e.eval_cfg.n_students) for e in group}
         splits = given = None
-        if missing := from_first([path for path in wanted if not is_measured(path, *wanted[path])]):
+        if from_first(not all(is_measured(path, *task) for path, task in wanted.items())):
             splits = load(data)
-            for path in missing:
-                wanted[path][0].check_classes(splits)
             given = pool(data, teachers) if teachers else None
         yield from measure_group(wanted, lambda e, n, given=given, splits=splits: e.measure(given, splits, runs, n))
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['IMAGENET', 'read_weights', 'Pretrained', 'read_pretrained', 'head_name', 'torchvision_weights', 'imagenet_wnids',
-           'class_rows', 'check_state', 'narrow', 'load_converged']
+           'match_class_names', 'select_classes', 'load_converged']
 
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #2520a3b5
 import re
@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision import models as tvm
 
 from ..core.errors import BadInput
 from ..data.datasets import IMAGENET_MEAN_STD
 from ..data.images import ImageSet, Splits
-from ..runs.files import read_tensors
 from .models import build_model, last_linear
 from .pool import Teacher, make_teacher
 from .training import accuracy, new_model
@@ -31,13 +32,14 @@ def read_weights(
     path: Path,  # Of safetensors, or of `torch.save`
 ) -> dict[str, Tensor]:  # On the CPU, by name; without the prefixes of DataParallel and torch.compile
     "Read a state_dict; raises `BadInput` for a file that holds anything else"
-    state = read_tensors(path)
-    if state is None:
+    try:
+        state = load_file(path)
+    except SafetensorError:
         state = _read_torch_file(path)
     for key in ("state_dict", "model"):
         state = state.get(key, state) if isinstance(state, dict) else state
-    whole = isinstance(state, dict) and state and all(isinstance(v, Tensor) for v in state.values())
-    if not (whole and all(isinstance(k, str) for k in state)):
+    is_named = isinstance(state, dict) and state and all(isinstance(k, str) for k in state)
+    if not (is_named and all(isinstance(v, Tensor) for v in state.values())):
         raise BadInput(f"{path} holds no state_dict; save the network's weights, not the network")
     return {re.sub(r"^(module\.|_orig_mod\.)+", "", k): v for k, v in state.items()}
 
@@ -126,7 +128,7 @@ def imagenet_wnids() -> list[str]:
     return (files("teddy_nb") / "data" / "imagenet_wnids.txt").read_text().split()
 
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #e84a8aca
-def class_rows(
+def match_class_names(
     weights: Pretrained,
     n: int,  # Rows of its classifier
     train: ImageSet,
@@ -152,30 +154,22 @@ def _plain(label):
     return str(label).lower().replace("_", " ")
 
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #47db3d0a
-def check_state(
-    state: dict[str, Tensor],  # As `read_weights` returned it
-    model: nn.Module,  # That is to take it
-    source: str | Path,  # Of the weights
-    arch: str,  # Name of the model
-):
-    "Raise `BadInput` unless the weights have the names and shapes of the model"
-    own = model.state_dict()
-    bad = [k for k in own | state if k not in own or k not in state or own[k].shape != state[k].shape]
-    if bad:
-        raise BadInput(
-            f"{source} does not hold the weights of {arch}: {bad[0]!r:.60} is missing, unknown or of another shape"
-        )
-
-
-def narrow(
+def select_classes(
     weights: Pretrained,
     model: nn.Module,  # That is to take them
+    arch: str,  # Its name
     train: ImageSet,
 ) -> dict[str, Tensor]:  # A state_dict with the classifier's rows of the data's classes, in their order
-    "Keep what the data's classes need of the weights"
+    "Keep what the data's classes need of the weights; raises `BadInput` if the model has other names or shapes"
     names = [f"{head_name(model)}.{kind}" for kind in ("weight", "bias")]
     head = {k: weights.state[k] for k in names if k in weights.state and weights.state[k].dim()}
-    return weights.state | {k: v[class_rows(weights, len(v), train)] for k, v in head.items()}
+    state = weights.state | {k: v[match_class_names(weights, len(v), train)] for k, v in head.items()}
+    shapes, own = ({k: v.shape for k, v in w.items()} for w in (state, model.state_dict()))
+    if bad := [k for k in own | shapes if own.get(k) != shapes.get(k)]:
+        raise BadInput(
+            f"{weights.name} does not hold the weights of {arch}: {bad[0]!r:.60} is missing, unknown or of another shape"
+        )
+    return state
 
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #f1dfaf62
 def load_converged(
@@ -187,8 +181,7 @@ def load_converged(
     weights = weights if isinstance(weights, Pretrained) else read_pretrained(arch, weights)
     train = data.train
     model = new_model(arch, train, 0)
-    state = narrow(weights, model, train)
-    check_state(state, model, weights.name, arch)
+    state = select_classes(weights, model, arch, train)
     if weights.mean_std not in (None, (train.mean, train.std)):
         raise BadInput(
             f"the weights {weights.name} take images normalized with {weights.mean_std}, but {train.name} has "
