@@ -201,7 +201,7 @@ def show_progress(out: str):
 
 def print_comparison(run, results):
     "Print the table of a run and where it lies"
-    from teddy_nb.validation import result_table
+    from teddy_nb.students.scores import result_table
 
     if results:
         students = plural(results[0].protocol["students"], "student")
@@ -329,8 +329,8 @@ def teddy_validate(
     from teddy_nb.core.devices import dist_state
     from teddy_nb.pipeline import score_folder
     from teddy_nb.runs.files import require_folder
+    from teddy_nb.students.scores import result_table
     from teddy_nb.teachers.pool import load_pool
-    from teddy_nb.validation import result_table
 
     if not dist_state().is_main_process:  # Several processes would train the same students
         return
@@ -449,13 +449,13 @@ def print_detection_table(cells: str, students: int, out: str, runs: str, root: 
     "Reproduce columns of Table 2, right, and print them"
     from teddy_nb.detecting.scores import detection_table
     from teddy_nb.pipeline_detection import reproduce_detection
+    from teddy_nb.reproduce.tables import STORED
 
     folder = Path(out) / "table2_detection"
-    known = {p.stem: p for p in sorted(folder.glob("*.json"))}
-    if not known:
-        raise BadInput(f"{folder} holds no experiments; name the folder of results with --out")
+    known = {p.stem: p for f in (STORED / folder.name, folder) for p in sorted(f.glob("*.json"))}
     columns = [c for c in cells.split(",") if c] or list(known)
     if unknown := [c for c in columns if c not in known]:
         raise BadInput(f"table2-detection has no {unknown[0]!r}; choose from {', '.join(known)}")
-    results = [r for c in columns for r in reproduce_detection(known[c], root, runs, weights or None, students or None)]
+    options = {"root": root, "runs": runs, "weights": weights or None, "students": students or None}
+    results = [r for c in columns for r in reproduce_detection(known[c], **options, out=folder / f"{c}.json")]
     print(detection_table(results))

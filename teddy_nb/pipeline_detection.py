@@ -133,11 +133,12 @@ def write_scores(
 
 # %% ../nbs/toolkit/pipeline_detection.ipynb #8cfc3bbc
 def reproduce_detection(
-    path: Path,  # Of a result; its rows are replaced
+    path: Path,  # Of a result
     root: str | Path = "data",  # Where `VOCdevkit` lies
     runs: Path = Path("runs/reproduce"),  # Folder of teachers, sets and scores
     weights: str | None = None,  # Of the backbone: a file or torchvision's name
     students: int | None = None,  # A row; the experiment's when None
+    out: Path | None = None,  # Where the result is written; in the place of the other when None
 ) -> list[DetectionResult]:
     "Measure the experiment of a result again"
     stored = read_json(path, "experiment")
@@ -152,5 +153,5 @@ def reproduce_detection(
     rows = {name: make_row(name, changes, pool, **common) for name, changes in e["rows"].items()}
     results = compare(rows, data, recipe, run)
     curve = [[epoch, round(100 * score, 2)] for epoch, score in pool.curve]
-    write_json(path, {**stored, "curve": curve, "results": [asdict(r) for r in results]})
+    write_json(out or path, {**stored, "curve": curve, "results": [asdict(r) for r in results]})
     return results

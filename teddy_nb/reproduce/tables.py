@@ -70,7 +70,7 @@ def select_experiments(
 def table_entries(
     e: Experiment,
 ) -> dict[str, tuple[float, str]]:  # Kind of column to value and text
-    "Return what a table shows of an experiment: ours, and the paper's if it has it"
+    "Return what a table shows of an experiment: what was measured, and the paper's if it has it"
     n, entries = len(e.accuracy), {"": (0.0, "–")}
     if n:
         entries[""] = mean(e.accuracy), format_mean_std(e.accuracy) + f" (n={n})" * (n < e.eval_cfg.n_students)
@@ -110,7 +110,7 @@ def comparison_table(
     texts = lambda values: " ± ".join(map(str, values)) if values else ""
     columns = {
         "experiment": lambda e: e.name.partition("/")[2],
-        "ours (%)": lambda e: format_mean_std(e.accuracy),
+        "accuracy (%)": lambda e: format_mean_std(e.accuracy),
         "students": lambda e: len(e.accuracy),
         "paper (%)": lambda e: texts(e.paper),
         "difference": lambda e: f"{mean(e.accuracy) - e.paper[0]:+.1f}" if e.paper else "",
