@@ -37,8 +37,9 @@ from teddy_nb.config import EvalConfig, TrainConfig, get_protocol
 from teddy_nb.core.devices import default_device, seeded
 from teddy_nb.data.images import ClassInfo
 from teddy_nb.runs.distilled_set import DistilledSet
-from teddy_nb.students.epoch_augment import EpochAugConfig, EpochView
-from teddy_nb.students.soft_labels import OnlineLabels, store_labels
+from teddy_nb.runs.store import Store
+from teddy_nb.students.epoch_augment import StudentAugConfig, StudentAugment
+from teddy_nb.students.labels import make_labels
 from teddy_nb.teachers.pool import Pool, make_teacher
 from teddy_nb.teachers.training import fit, new_model
 from teddy_nb.validation import soft_loss
@@ -87,13 +88,8 @@ def optimizer(model: torch.nn.Module, data: DistilledSet, training: TrainConfig)
 
 
 def ours(model: torch.nn.Module, data: DistilledSet, recipe: EvalConfig, labels: Callable | None) -> Callable:
-    view = labels.view if labels else EpochView(data, EpochAugConfig.from_eval(recipe, 0))
+    get_batch = labels or StudentAugment(data, StudentAugConfig.from_eval(recipe, 0))
     loss = soft_loss(1.0) if labels else F.cross_entropy
-
-    def get_batch(epoch, idx):
-        x, shares = view(epoch, idx)
-        return x, labels(epoch)[idx] if labels else shares
-
     return lambda: fit(model, data, recipe.training, 0, get_batch, loss)
 
 
@@ -183,10 +179,10 @@ def one_epoch(case: str, rounds: int) -> dict:
     student = lambda: new_model(recipe.student, data, 0)
     teachers = tuple(make_teacher(new_model(recipe.student, data, s), recipe.student, s, 0.1, data) for s in range(3))
     pool = Pool("prior", teachers, teachers[-1], data.classes, data.channels, data.size, data.mean, data.std)
-    online = OnlineLabels(EpochView(data, EpochAugConfig.from_eval(recipe, 0)), pool, recipe)
+    online = make_labels(data, pool, replace(recipe, labels="online"))
     with tempfile.TemporaryDirectory() as d:
         data.to("cpu").save(Path(d) / "set")
-        stored = store_labels(online, Path(d) / "labels")
+        stored = make_labels(data, pool, recipe, Store(Path(d) / "labels"))
         variants = {
             "floor_s": floor(student(), data, training),
             "optimizer_s": optimizer(student(), data, training),

@@ -12,7 +12,7 @@ _MODULES = {
     "random_real": "validation",
     "result_table": "validation",
     "distill_dataset": "pipeline",
-    "load": "students.soft_labels",
+    "load": "students.labels",
 }
 __all__ = list(_MODULES)
 

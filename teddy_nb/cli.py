@@ -201,7 +201,7 @@ def show_progress(out: str):
 
 def print_comparison(run, results):
     "Print the table of a run and where it lies"
-    from teddy_nb.validation import result_table
+    from teddy_nb.students.scores import result_table
 
     if results:
         students = plural(results[0].protocol["students"], "student")
@@ -329,8 +329,8 @@ def teddy_validate(
     from teddy_nb.core.devices import dist_state
     from teddy_nb.pipeline import score_folder
     from teddy_nb.runs.files import require_folder
+    from teddy_nb.students.scores import result_table
     from teddy_nb.teachers.pool import load_pool
-    from teddy_nb.validation import result_table
 
     if not dist_state().is_main_process:  # Several processes would train the same students
         return

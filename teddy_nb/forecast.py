@@ -29,7 +29,7 @@ from .data.datasets import DATASETS, class_manifest
 from .data.images import IN_MEMORY_BYTES, ImageFiles, ImageSet
 from .matching.engine import Engine, Synthesizer
 from .matching.feature_stats import HookedNet, needs_pass
-from .students.soft_labels import LABEL_BATCH, plan_storage
+from .students.labels import LABEL_BATCH, plan_storage
 from .teachers.models import last_linear
 from .teachers.pool import Pool, make_teacher
 from .teachers.training import FileAugment, make_optimizer, new_model, train_step

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .pipeline import read_results
 from .reproduce.tables import read_table, read_titles, show_table
-from .validation import result_table
+from .students.scores import result_table
 
 # %% ../nbs/08_results.ipynb #4936ba8a
 def report_table(

@@ -30,7 +30,7 @@ from teddy_nb.reproduce.tables import select_experiments
 from teddy_nb.runs.distilled_set import read_images, read_set
 from teddy_nb.runs.files import read_json
 from teddy_nb.runs.store import Item, read_item, write_item
-from teddy_nb.students.soft_labels import label_dtype, load_distilled, plan_storage
+from teddy_nb.students.labels import label_size, load_distilled, plan_storage
 from teddy_nb.teachers.models import build_model
 from teddy_nb.teachers.pool import load_pool, save_pool
 from teddy_nb.teachers.pretrained import load_converged
@@ -143,7 +143,7 @@ FUNCTIONS = {
     "run below a file": lambda d, p, t: distill_dataset(d, RECIPE, 1, __file__ + "/x"),
     "pool below a file": lambda d, p, t: make_pool_folder(d, RECIPE, __file__ + "/x"),
     "forecast of ipc 0": lambda d, p, t: forecast(RECIPE, 0),
-    "labels of no kind": lambda d, p, t: label_dtype("float8", 10),
+    "labels of no kind": lambda d, p, t: label_size("float8", 10),
     "labels of no epoch": lambda d, p, t: plan_storage("float32", 0, 10, 10),
     "pool of nothing": lambda d, p, t: load_pool(t),
     "set of nothing": lambda d, p, t: read_set(t),

@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 
 from teddy_nb import pipeline
 from teddy_nb.core.errors import BadInput
-from teddy_nb.students.soft_labels import load_distilled
+from teddy_nb.students.labels import load_distilled
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 from crash_soak import DATA, SECONDS, short
@@ -133,7 +133,7 @@ def scores(results):
 FILES = {  # What is there when a file is damaged; what becomes of it when the run goes on, and when its set is opened
     "recipe.toml": ("whole", "named", ""),
     "log.jsonl": ("whole", "healed", ""),
-    "results.json": ("whole", "named", ""),
+    "results.json": ("whole", "healed", ""),
     "pool/checkpoint.safetensors": ("checkpoint", "healed or named", ""),  # Another training's is named
     "pool/manifest.safetensors": ("whole", "named", ""),
     f"pool/{POOL}": ("whole", "named", ""),
@@ -142,10 +142,8 @@ FILES = {  # What is there when a file is damaged; what becomes of it when the r
     "distilled/set.json": ("whole", "healed", "named"),
     "distilled/classes.json": ("whole", "healed", "named"),
     "distilled/0/00000.png": ("whole", "healed", "same or named"),  # Bytes that decide no pixel
-    "scores/soft/0.json": ("before results", "healed or named", ""),  # Another set's is made anew
-    "labels/epoch-00001.safetensors": ("labels", "healed", ""),
-    "labels/labels.bin": ("whole", "named", "named"),
-    "labels/index.json": ("whole", "named", "named"),
+    "scores/soft/0.safetensors": ("whole", "named", ""),
+    "labels/epoch-00001.safetensors": ("whole", "named", "named"),
 }
 
 

@@ -12,7 +12,9 @@ from teddy_nb import pipeline
 from teddy_nb.cli import one_line_errors
 from teddy_nb.core.errors import BadInput
 from teddy_nb.runs.files import write_file
-from teddy_nb.validation import make_labels, random_real
+from teddy_nb.runs.store import Store
+from teddy_nb.students.labels import make_labels
+from teddy_nb.validation import random_real
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 from crash_soak import DATA, contents, short
@@ -72,7 +74,7 @@ def test_a_disk_that_fills_while_labels_are_written(disk, tmp_path, monkeypatch)
     resize(2**20)
     pool = pipeline.make_pool(DATA, RECIPE)
     images, cfg = random_real(DATA.train, 1, 0), RECIPE.eval_soft
-    make_labels(images, pool, DATA, cfg, tmp_path / "labels")
+    make_labels(images, pool, cfg, Store(tmp_path / "labels"))
 
     def fill_and_write(*args):
         monkeypatch.undo()
@@ -80,9 +82,9 @@ def test_a_disk_that_fills_while_labels_are_written(disk, tmp_path, monkeypatch)
             f.write(bytes(2**21))
         write_file(*args)
 
-    monkeypatch.setattr("teddy_nb.students.soft_labels.write_file", fill_and_write)
+    monkeypatch.setattr("teddy_nb.runs.store.write_file", fill_and_write)
     with pytest.raises(OSError, match="space"):
-        make_labels(images, pool, DATA, cfg, folder / "labels")
+        make_labels(images, pool, cfg, Store(folder / "labels"))
     (folder / "filler").unlink()
-    make_labels(images, pool, DATA, cfg, folder / "labels")
+    make_labels(images, pool, cfg, Store(folder / "labels"))
     assert contents(folder / "labels") == contents(tmp_path / "labels")

@@ -13,8 +13,7 @@ from teddy_nb.config import get_recipe
 from teddy_nb.data.augment import AffineConfig
 from teddy_nb.data.datasets import load_data
 from teddy_nb.matching.engine import Engine, Synthesizer
-from teddy_nb.students.epoch_augment import EpochAugConfig, EpochView
-from teddy_nb.students.soft_labels import OnlineLabels
+from teddy_nb.students.labels import make_labels, predict_epoch
 from teddy_nb.teachers.pool import Pool, make_teacher
 from teddy_nb.teachers.training import TrainAugment, make_optimizer, new_model, train_step
 from teddy_nb.validation import random_real, soft_loss
@@ -115,16 +114,15 @@ def test_the_training_of_a_student_and_its_labels(data, teachers, augmentation):
     cfg = replace(get_recipe("digits_prior").eval_soft, augmentation=augmentation)
     few, last = random_real(data, 4, 0), teachers[-1]
     pool = Pool("prior", tuple(teachers), last, data.classes, data.channels, data.size, data.mean, data.std)
-    labels = OnlineLabels(EpochView(few, EpochAugConfig.from_eval(cfg, 0)), pool, cfg)
-    labels(0)  # Draws the random numbers of the epoch
-    labels.cached = (None, None)
-    assert_no_stalls(lambda: labels(0))
+    labels = make_labels(few, pool, replace(cfg, labels="online"))
+    labels.of_epoch(0)  # Draws the random numbers of the epoch
+    assert_no_stalls(lambda: predict_epoch(labels.augment, pool, cfg.temperature, 0))
     model = new_model("convnet-2-8-batch", few, 0).train()
     opt, loss = make_optimizer(model, cfg.training), soft_loss(cfg.temperature)
 
     def take_steps():
         for idx in torch.arange(len(few)).split(10):
-            train_step(model, opt, loss, labels.view(0, idx)[0], labels(0)[idx])
+            train_step(model, opt, loss, *labels(0, idx))
 
     assert_no_stalls(take_steps)
 

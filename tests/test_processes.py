@@ -123,7 +123,7 @@ def test_processes_of_a_launcher_measure_a_table_as_one_does(table, tmp_path):
 
 def test_a_table_goes_on_after_a_kill(table, tmp_path):
     first = start(REPRODUCE, tmp_path)
-    while not [*(tmp_path / "runs/students").glob("*/scores/0.json")]:
+    while not [*(tmp_path / "runs/students").glob("*/scores/hard/0.safetensors")]:
         assert first.is_alive()
         time.sleep(0.01)
     first.kill()

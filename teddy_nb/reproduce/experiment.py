@@ -8,7 +8,6 @@ __all__ = ['SETTINGS', 'MADE_BY_ONE', 'DataConfig', 'TeacherConfig', 'content_ha
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #2de3890e
 import json
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
@@ -33,7 +32,7 @@ from ..data.datasets import load_data
 from ..data.images import Splits, make_imbalanced
 from ..methods.bilevel import distill_bilevel
 from ..methods.dm import distill_dm
-from ..pipeline import make_pool, random_real, synthesize, validate
+from ..pipeline import make_pool, synthesize
 from ..runs.distilled_set import DistilledSet, read_set
 from teddy_nb.runs.files import (
     append_line,
@@ -45,7 +44,9 @@ from teddy_nb.runs.files import (
 )
 from ..runs.run import environment
 from ..runs.store import Store, claimed, share
+from ..students.scores import Row
 from ..teachers.pool import Pool
+from ..validation import random_real, score_rows
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #4f758592
 @dataclass(frozen=True)
@@ -260,16 +261,9 @@ def measure(
     n_sets = n if self.method == "random" else min(self.n_sets, n)
     sets = [self.distill(pool, splits, seed, runs) for seed in range(n_sets)]
     scores.mkdir(parents=True, exist_ok=True)
-    result = validate(
-        [sets[i % n_sets] for i in range(n)],
-        pool if self.eval_cfg.is_soft else None,
-        splits,
-        replace(self.eval_cfg, n_students=n),
-        folder=scores / f"labels-{n}",
-        scores=scores / "scores",
-        log=partial(append_line, scores / "log.jsonl"),
-    )
-    shutil.rmtree(scores / f"labels-{n}", ignore_errors=True)  # No score is missing, so nobody reads them
+    cfg = replace(self.eval_cfg, n_students=n)
+    row = Row(self.name, sets, pool if cfg.is_soft else None, cfg, scores.name)
+    [result] = score_rows([row], splits, Store(scores.parent, partial(append_line, scores / "log.jsonl")))
     seconds = sum(logged_seconds(self.set_folder(s, runs) / "log.jsonl") for s in range(n_sets))
     return replace(
         self,

@@ -19,7 +19,7 @@ from ..core.errors import COUNT, BadInput, check_value
 from ..data.datasets import IMAGENET_MEAN_STD
 from ..runs.distilled_set import LICENCES, DistilledSet, encode_png
 from ..runs.files import replaced_folder, require_folder, safe_name
-from .soft_labels import LabelledSet, load_distilled
+from .labels import LabelledSet, load_distilled
 
 # %% ../../nbs/toolkit/students/export.ipynb #d5eb2915
 def write_image_folder(

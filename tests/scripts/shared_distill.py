@@ -11,7 +11,7 @@ from teddy_nb.data.datasets import load_data
 from teddy_nb.data.images import Splits
 from teddy_nb.pipeline import distill_dataset, make_pool
 from teddy_nb.runs.store import Store
-from teddy_nb.validation import result_table
+from teddy_nb.students.scores import result_table
 
 MODEL = "convnet-2-8-batch"
 

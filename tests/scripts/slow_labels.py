@@ -5,19 +5,25 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from teddy_nb.config import get_recipe
 from teddy_nb.data.datasets import load_data
-from teddy_nb.students.epoch_augment import EpochAugConfig, EpochView
-from teddy_nb.students.soft_labels import OnlineLabels, store_labels
+from teddy_nb.runs.store import Store
+from teddy_nb.students.labels import make_labels
 from teddy_nb.teachers.pool import Pool, make_teacher
 from teddy_nb.teachers.training import new_model
 from teddy_nb.validation import random_real
 
 
-class Slow(OnlineLabels):
-    def __call__(self, epoch):
+class Slow(torch.nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
         time.sleep(float(sys.argv[2]))
-        return super().__call__(epoch)
+        return self.model(x)
 
 
 train, _ = load_data("digits")
@@ -28,4 +34,5 @@ pool = Pool("prior", (teacher,), teacher, train.classes, train.channels, train.s
 out = Path(sys.argv[1])
 if not (out / "distilled").exists():
     data.save(out / "distilled")
-store_labels(Slow(EpochView(data, EpochAugConfig.from_eval(recipe, 0)), pool, recipe), out / "labels")
+slow = replace(teacher, model=Slow(teacher.model).eval())
+make_labels(data, replace(pool, teachers=(slow,)), recipe, Store(out / "labels"))

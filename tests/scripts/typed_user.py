@@ -11,7 +11,7 @@ from teddy_nb.data.images import ImageSet, Splits
 from teddy_nb.pool_post import prune_pool
 from teddy_nb.pool_prior import train_pool
 from teddy_nb.runs.distilled_set import DistilledSet
-from teddy_nb.students.soft_labels import LabelledSet, load_distilled
+from teddy_nb.students.labels import LabelledSet, load_distilled
 from teddy_nb.teachers.pool import Pool, Teacher, load_pool
 from teddy_nb.teachers.pretrained import load_converged
 
