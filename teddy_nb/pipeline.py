@@ -101,7 +101,7 @@ def check_labels(
     planned = plan_labels(cfg, images, n_classes, None)
     if folder:
         require_folder(folder)
-        if not any(folder.glob("epoch-*")):
+        if not any(folder.glob("epoch-*.safetensors")):
             require_space(folder, planned.bytes * (2 * cfg.n_students + 2))  # With those of the baselines
 
 # %% ../nbs/toolkit/pipeline.ipynb #39a3ab7d

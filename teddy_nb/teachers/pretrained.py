@@ -25,7 +25,7 @@ from ..data.datasets import IMAGENET_MEAN_STD
 from ..data.images import ImageSet, Splits
 from .models import build_model, last_linear
 from .pool import Teacher, make_teacher
-from .training import accuracy, new_model
+from .training import AUX_HEADS, accuracy, new_model
 
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #3293b074
 def read_weights(
@@ -163,7 +163,8 @@ def select_classes(
     "Keep what the data's classes need of the weights; raises `BadInput` if the model has other names or shapes"
     names = [f"{head_name(model)}.{kind}" for kind in ("weight", "bias")]
     head = {k: weights.state[k] for k in names if k in weights.state and weights.state[k].dim()}
-    state = weights.state | {k: v[match_class_names(weights, len(v), train)] for k, v in head.items()}
+    state = {k: v for k, v in weights.state.items() if not k.startswith(AUX_HEADS)}
+    state |= {k: v[match_class_names(weights, len(v), train)] for k, v in head.items()}
     shapes, own = ({k: v.shape for k, v in w.items()} for w in (state, model.state_dict()))
     if bad := [k for k in own | shapes if own.get(k) != shapes.get(k)]:
         raise BadInput(
