@@ -17,15 +17,7 @@ from pathlib import Path
 import torch
 from fastcore.basics import patch
 
-from teddy_nb.config import (
-    BilevelConfig,
-    DMConfig,
-    EvalConfig,
-    PostPoolConfig,
-    PriorPoolConfig,
-    SynthesisConfig,
-    make_config,
-)
+from ..config import EvalConfig, PostPoolConfig, PriorPoolConfig, make_config
 from ..core.devices import default_device, derive_seed, from_first
 from ..core.errors import BadInput
 from ..data.datasets import load_data
@@ -34,19 +26,15 @@ from ..methods.bilevel import distill_bilevel
 from ..methods.dm import distill_dm
 from ..pipeline import make_pool, synthesize
 from ..runs.distilled_set import DistilledSet, read_set
-from teddy_nb.runs.files import (
-    append_line,
-    logged_seconds,
-    read_json,
-    remove_partials,
-    require_folder,
-    write_file,
-)
+from ..runs.files import append_line, logged_seconds, read_json, remove_partials, require_folder, write_file
 from ..runs.run import environment
 from ..runs.store import Store, claimed, share
 from ..students.scores import Row
 from ..teachers.pool import Pool
 from ..validation import random_real, score_rows
+
+# %% ../../nbs/toolkit/reproduce/experiment.ipynb #03b8c3cd
+from ..config import BilevelConfig, DMConfig, SynthesisConfig
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #4f758592
 @dataclass(frozen=True)
