@@ -158,8 +158,6 @@ def read_data(dataset: str, root: str, size: int, download: bool):
     from teddy_nb.core.devices import default_device
     from teddy_nb.data.datasets import load_data
 
-    if size < 0:
-        raise BadInput(f"--size is {size}; name the height and width in pixels, or 0 for the dataset's own")
     return load_data(dataset, root, size or None, download).to(default_device())
 
 
@@ -184,19 +182,14 @@ def read_data_and_weights(dataset: str, root: str, size: int, download: bool, we
     return data, load_converged(recipe.model, source, data) if weights else None
 
 # %% ../nbs/toolkit/cli.ipynb #a66ccf24
-@contextmanager
 def show_progress(out: str):
-    "Print what was found in a run folder and where the run stands; gives a log to its first process, None to the others"
+    "Print what was found in a run folder, and return a context that prints where the run stands"
     from teddy_nb.core.devices import dist_state
     from teddy_nb.runs.progress import Progress, describe_found
 
-    if not dist_state().is_main_process:
-        yield None
-        return
-    if found := describe_found(out):
+    if dist_state().is_main_process and (found := describe_found(out)):
         print(found, file=sys.stderr)
-    with Progress() as log:
-        yield log
+    return Progress()
 
 
 def print_comparison(run, results):
@@ -294,9 +287,7 @@ def teddy_submit(
     if program is None:
         raise BadInput(f"{command!r} begins with no program that can be found")
 
-    class Requeued(helpers.Checkpointable):
-        "The command; preempted or out of time, it is put into the queue again"
-
+    class Requeued(helpers.Checkpointable):  # Preempted or out of time, it is put into the queue again
         def __call__(self, job):
             subprocess.run([program, *arguments], check=True)
 
@@ -356,8 +347,6 @@ def choose_protocol(
     "Return a protocol with what was asked for; raises `BadInput` where it and the options contradict each other"
     from teddy_nb.config import default_recipe, get_protocol, override
 
-    if min(epochs, students) < 0:
-        raise BadInput(f"--epochs is {epochs} and --students {students}, but both must be at least 1")
     recipe = default_recipe(dataset)
     cfg = get_protocol(protocol) if protocol else recipe.eval_soft if soft else recipe.eval_hard
     changes = {"student": student, "labels": labels, "n_students": students, "training": {"epochs": epochs}}

@@ -110,7 +110,7 @@ class SynthesisConfig(Checked):
     augment: Literal["dsa", "dsa_classwise"] | AffineConfig = AffineConfig()  # DSA: of a step, or a class
     batch_real: Natural = 0  # Real images per class and step that are the targets; 0: statistics of the whole set
     precision: Literal["fp32", "bf16"] = "fp32"  # `bf16` with channels last
-    compile: bool = False  # With torch.compile; worth it for runs of many minutes
+    compile: bool = False  # With torch.compile, where a compiler is at hand; pays off over many minutes
     groups_per_batch: Count = 1  # Groups in one batch, each with statistics of its own; only speed depends on it
     micro_batch: Literal["auto"] | Natural = "auto"  # Images in a pass, 0: all; `auto`: all, or exact halves
     ce_weight: NonNegative = 1.0  # Of cross-entropy

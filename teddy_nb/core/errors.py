@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['COUNT', 'POSITIVE', 'SHARE', 'Count', 'Positive', 'Share', 'NonNegative', 'Natural', 'BadInput', 'Number',
-           'check_value', 'check_fields', 'allowed_by', 'Checked', 'sample_std', 'format_mean_std', 'plural',
-           'md_table']
+           'check_value', 'allowed_by', 'Checked', 'sample_std', 'format_mean_std', 'plural', 'md_table']
 
 # %% ../../nbs/toolkit/core/errors.ipynb #31aff854
 import math
@@ -71,16 +70,6 @@ def _describe(allowed):
     if isinstance(allowed, type):
         return f"a {allowed.__name__}"
     return str(allowed) if isinstance(allowed, Number) else repr(allowed)
-
-# %% ../../nbs/toolkit/core/errors.ipynb #93f123fc
-def check_fields(
-    cfg: Any,  # A dataclass instance
-    **allowed: Any,  # What each field allows: one thing that `check_value` takes, or a tuple of them
-) -> None:
-    "Raise `BadInput` for the first field of `cfg` whose value is not allowed"
-    for field, values in allowed.items():
-        values = values if type(values) is tuple else (values,)
-        check_value(f"{field} of {type(cfg).__name__}", getattr(cfg, field), *values)
 
 # %% ../../nbs/toolkit/core/errors.ipynb #d034263b
 Count, Positive, Share = Annotated[int, COUNT], Annotated[float, POSITIVE], Annotated[float, SHARE]

@@ -6,6 +6,7 @@
 __all__ = ['new_detector', 'describe_detector', 'detection_pool']
 
 # %% ../../nbs/toolkit/detecting/pool.ipynb #b4374931
+import hashlib
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,6 @@ from ..data.images import Splits
 from .config import DetectionRecipe, DetectorConfig
 from .data import DetectionSet
 from .detectors import build_detector, mean_ap, train_detector
-from ..runs.files import sha256
 from ..runs.store import Store
 from ..teachers.pool import Pool, keep_every_epoch, make_once, new_pool
 
@@ -37,7 +37,12 @@ def describe_detector(
 ) -> dict:  # JSON values
     "Return the settings of a detector; its weights are named by the content of their file, not by its path"
     weights = cfg.weights
-    return {**asdict(cfg), "weights": sha256(Path(weights)) if weights and Path(weights).is_file() else weights}
+    return {**asdict(cfg), "weights": _file_digest(weights) if weights and Path(weights).is_file() else weights}
+
+
+def _file_digest(path):
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
 
 # %% ../../nbs/toolkit/detecting/pool.ipynb #65a0031a
 def detection_pool(

@@ -35,7 +35,6 @@ from teddy_nb.core.errors import (
     NonNegative,
     Number,
     Share,
-    check_fields,
     check_value,
     md_table,
 )
@@ -272,9 +271,11 @@ def check_manifest(
     m: Pool,  # With the names of files in the place of teachers; perhaps from a stranger
 ):
     "Raise `BadInput` for a manifest that describes no pool"
-    channels, size = Number(1, 64, whole=True), Number(1, 2**14, whole=True)
-    check_fields(m, kind=("prior", "post", "single"), channels=channels, size=size)
-    check_fields(m, mean=[Number()] * m.channels, std=[Number(1e-12)] * m.channels)
+    check_value("kind", m.kind, "prior", "post", "single")
+    check_value("channels", m.channels, Number(1, 64, whole=True))
+    check_value("size", m.size, Number(1, 2**14, whole=True))
+    check_value("mean", m.mean, [Number()] * m.channels)
+    check_value("std", m.std, [Number(1e-12)] * m.channels)
     check_value("number of classes", len(m.classes), COUNT)
     for i, c in enumerate(m.classes):
         check_value(f"class {i}", c, [Number(i, i, whole=True), str, str])
