@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['SINGLE_TEACHER', 'check_run', 'check_class_folders', 'check_labels', 'check_pool_recipe', 'teddy_name', 'make_pool',
-           'synthesize_teddy', 'synthesize_single', 'compare_rows', 'score_run', 'write_results', 'read_results',
-           'distill_dataset', 'keep_pool', 'run_settings', 'card_fields', 'save_figures', 'make_pool_folder',
-           'score_folder']
+           'synthesize_single', 'compare_rows', 'score_run', 'write_results', 'read_results', 'distill_dataset',
+           'run_settings', 'write_card', 'save_figures', 'make_pool_folder', 'score_folder']
 
 # %% ../nbs/toolkit/pipeline.ipynb #7c57d021
 import io
@@ -40,11 +39,10 @@ from teddy_nb.runs.files import (
 )
 from .runs.progress import begin_stages
 from .runs.run import Run
-from .runs.sharing import share_work
-from .runs.store import Store
+from .runs.store import Store, share
 from .students.labels import plan_labels, pool_state
 from .students.scores import Result, Row
-from .teachers.pool import Pool, Teacher, check_pool_folder, check_sanity, load_pool, save_pool
+from .teachers.pool import Pool, Teacher, check_pool_folder, check_sanity, save_pool
 from .teachers.pruning import count_macs
 from .teachers.training import check_model, new_model
 
@@ -144,18 +142,6 @@ def make_pool(
     return train_pool(data, recipe, store)
 
 # %% ../nbs/toolkit/pipeline.ipynb #fcb2873a
-def synthesize_teddy(
-    pool: Pool,
-    data: Splits,
-    recipe: Recipe,
-    ipc: int,  # Images per class
-    run: Run,  # Keeps shards, times and logs
-) -> DistilledSet:
-    "Synthesize the set of the pool"
-    store = run.store.with_log(method=teddy_name(pool.kind)) / "synth"
-    return synthesize(pool, data.train, recipe.synthesis, ipc, recipe.seed, store)
-
-
 def synthesize_single(
     pool: Pool,
     data: Splits,
@@ -164,9 +150,8 @@ def synthesize_single(
     run: Run,  # Keeps shards, times and logs
 ) -> DistilledSet:
     "Synthesize the set of the converged teacher alone"
-    single = replace(recipe.synthesis, n_teachers=1)
-    store = run.store.with_log(method=SINGLE_TEACHER) / "baselines" / "single_teacher"
-    return synthesize(pool.converged_only(), data.train, single, ipc, recipe.seed, store)
+    cfg, store = replace(recipe.synthesis, n_teachers=1), run.store.with_log(method=SINGLE_TEACHER)
+    return synthesize(pool.converged_only(), data.train, cfg, ipc, recipe.seed, store / "baselines" / "single_teacher")
 
 # %% ../nbs/toolkit/pipeline.ipynb #89be47a5
 def compare_rows(
@@ -201,7 +186,7 @@ def score_run(
         except BadInput:
             return False
 
-    share_work([run.path / "results.json"], lambda path: write_results(path, results), is_complete)
+    share([run.path / "results.json"], lambda path: write_results(path, results), is_complete)
     return read_results(run.path / "results.json")
 
 # %% ../nbs/toolkit/pipeline.ipynb #de4f3ccb
@@ -239,13 +224,14 @@ def distill_dataset(
     run = Run(folder, run_settings(data, recipe, ipc, pool, converged), log)
     begin = begin_stages(["pool", "synthesis", *[SINGLE_TEACHER, "students"] * compare], run.log)
     begin("pool")
-    if pool is None:
-        pool = make_pool(data, recipe, Store(run.path / "pool", run.log), converged)
+    if pool:
+        share([run.path / "pool" / "manifest.safetensors"], lambda path: save_pool(pool, path.parent))
     else:
-        keep_pool(pool, run.path / "pool", run.log)
+        pool = make_pool(data, recipe, run.store / "pool", converged)
     check_sanity(pool.to(data.train.device), data, force, run.log)
     begin("synthesis")
-    distilled = synthesize_teddy(pool, data, recipe, ipc, run)
+    store = run.store.with_log(method=teddy_name(pool.kind)) / "synth"
+    distilled = synthesize(pool, data.train, recipe.synthesis, ipc, recipe.seed, store)
     distilled.save(run.path / "distilled")
     save_figures(distilled, run)
     if not compare:
@@ -255,28 +241,10 @@ def distill_dataset(
     random_real(data.train, ipc, recipe.seed).save(run.path / "real")
     begin("students")
     results = score_run(compare_rows(distilled, single, pool, data, recipe), data, run)
-    card = run.path / "distilled" / "README.md"
-    write_card = lambda p: write_file(p, distilled.dataset_card(p.parent.name, **card_fields(results, recipe)))
-    share_work([card], write_card, lambda p: "accuracy with" in p.read_text())
+    write_card(distilled, results, recipe, run)
     return run, results
 
 # %% ../nbs/toolkit/pipeline.ipynb #41866095
-def keep_pool(
-    pool: Pool,  # Made earlier
-    folder: Path,
-    log: Callable | None = None,  # Called with the seconds it took
-):
-    "Write a pool into a run, unless it is there and whole"
-
-    def whole(path):
-        try:
-            return tensor_digest(*pool_state(load_pool(folder))) == tensor_digest(*pool_state(pool))
-        except BadInput:
-            return False
-
-    share_work([folder / "manifest.safetensors"], lambda path: save_pool(pool, folder), whole, log, "pool")
-
-# %% ../nbs/toolkit/pipeline.ipynb #4ca938ab
 def run_settings(
     data: Splits,
     recipe: Recipe,
@@ -287,23 +255,23 @@ def run_settings(
     "Collect all that decides the results of a run"
     given = pool_state(pool) if pool else converged.model.state_dict().values() if converged else []
     part = data.train
-    about = {"name": part.name, "images": len(part), "size": part.size, "mean": part.mean, "classes": part.classes}
-    about |= {"held_out": data.test.files} if data.test.files else {}  # Of a folder that this package divided
-    return {"ipc": ipc, "given_teachers": tensor_digest(*given), "data": about, "recipe": asdict(recipe)}
+    used = {"name": part.name, "images": len(part), "size": part.size, "mean": part.mean, "classes": part.classes}
+    used |= {"held_out": data.test.files} if data.test.files else {}  # Of a folder that this package divided
+    return {"ipc": ipc, "given_teachers": tensor_digest(*given), "data": used, "recipe": asdict(recipe)}
 
 # %% ../nbs/toolkit/pipeline.ipynb #1ccbcffe
-def card_fields(
+def write_card(
+    distilled: DistilledSet,
     results: list[Result],  # Of a run, the distilled set last
     recipe: Recipe,
-) -> dict[str, str]:
-    "Collect what the card says beyond how the set was made: the recipe, accuracies, bytes of the labels"
-    fields = {"recipe": f"{recipe.name}, teachers {recipe.model}"}
-    for cfg in (recipe.eval_hard, recipe.eval_soft):
+    run: Run,
+):
+    "Add to the card what the set is worth: the recipe, accuracies and their protocols"
+    lines = {"recipe": f"{recipe.name}, teachers {recipe.model}"}
+    for cfg, kind in ((recipe.eval_hard, "class"), (recipe.eval_soft, "soft")):
         r = [r for r in results if r.labels == cfg.labels][-1]
-        fields[f"accuracy with {'soft' if cfg.is_soft else 'class'} labels"] = (
-            f"{format_mean_std(r.accuracy)} % ({r.protocol_text})"
-        )
-    return fields
+        lines[f"accuracy with {kind} labels"] = f"{format_mean_std(r.accuracy)} % ({r.protocol_text})"
+    write_file(run.path / "distilled" / "README.md", distilled.dataset_card("distilled", **lines))
 
 # %% ../nbs/toolkit/pipeline.ipynb #55eec223
 def save_figures(distilled: DistilledSet, run: Run):
@@ -320,7 +288,7 @@ def save_figures(distilled: DistilledSet, run: Run):
         figure.savefig(buffer, dpi=150)
         write_file(path, buffer.getvalue())
 
-    share_work([run.path / "images.png", run.path / "curves.png"], draw)
+    share([run.path / "images.png", run.path / "curves.png"], draw)
 
 # %% ../nbs/toolkit/pipeline.ipynb #0dd9f80c
 def make_pool_folder(

@@ -4,18 +4,16 @@
 
 # %% auto #0
 __all__ = ['Params', 'Loss', 'Batch', 'squared_loss', 'student_loss', 'init_params', 'flatten', 'unroll', 'bilevel_loss',
-           'gradient_products', 'taylor_loss', 'curvature', 'product_match', 'cosine_match', 'unit_match',
-           'taylor_gradient', 'second_moment', 'class_sums', 'last_layer_gradient', 'moment_gaps', 'eq8_sides',
-           'eq8_bound', 'covariance', 'class_means', 'stretch_loss', 'stretch_length', 'lipschitz', 'eq15_lines',
-           'optimize_images', 'bilevel_gradient', 'graph_bytes']
+           'gradient_products', 'taylor_loss', 'product_match', 'cosine_match', 'unit_match', 'taylor_gradient',
+           'second_moment', 'class_sums', 'last_layer_gradient', 'moment_gaps', 'covariance', 'class_means',
+           'stretch_loss']
 
 # %% ../nbs/00_theory_taylor.ipynb #711daeac
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call, grad, jacrev
+from torch.func import functional_call, grad
 
 from .core.devices import seeded
 
@@ -115,17 +113,6 @@ def taylor_loss(
     products = gradient_products(loss, path[:-1], synthetic, real)
     return loss(theta, *real) - lr * products.sum()
 
-# %% ../nbs/00_theory_taylor.ipynb #6b296e0d
-def curvature(
-    loss: Loss,  # Of parameters, images and targets
-    theta: Params,  # Where
-    pair: Batch,  # Images and targets
-    v: Params,  # Direction in parameter space
-) -> Tensor:  # Scalar, v . H v
-    "Return the second derivative of the loss along `v`, without forming H"
-    slope = lambda p: flatten(grad(loss)(p, *pair)) @ flatten(v)
-    return flatten(grad(slope)(theta)) @ flatten(v)
-
 # %% ../nbs/00_theory_taylor.ipynb #b0dc815f
 #| code-fold: false
 def product_match(
@@ -207,27 +194,6 @@ def moment_gaps(
     a = second_moment(real[0]) - second_moment(synthetic[0])
     return a, class_sums(*real) - class_sums(*synthetic)
 
-# %% ../nbs/00_theory_taylor.ipynb #27483825
-#| code-fold: false
-def eq8_sides(
-    a: Tensor,  # Second-moment gap, `[f, f]`
-    b: Tensor,  # Class-sum gap, `[f, classes]`
-    w: Tensor,  # Last layer, `[f, classes]`
-) -> Batch:  # Left and right side, scalars
-    "Return both sides of Eq. 8 as printed"
-    w2 = w.square().sum()
-    return (a @ w - b).square().sum() / w2, a.square().sum() + b.square().sum() / w2
-
-
-def eq8_bound(
-    a: Tensor,  # Second-moment gap, `[f, f]`
-    b: Tensor,  # Class-sum gap, `[f, classes]`
-    w: Tensor,  # Last layer, `[f, classes]`
-) -> Tensor:  # Scalar, never below the left side of Eq. 8
-    "Return the bound that holds: twice, and with the last layer's spectral norm"
-    spectral2 = torch.linalg.matrix_norm(w, 2).square()
-    return 2 * (a.square().sum() * spectral2 + b.square().sum()) / w.square().sum()
-
 # %% ../nbs/00_theory_taylor.ipynb #2f877d3a
 #| code-fold: false
 def covariance(
@@ -257,102 +223,3 @@ def stretch_loss(
     "Return the full loss after `m` student steps, expanded once at the first (Eq. 13)"
     displacement = flatten(path[t + m]) - flatten(path[t])
     return loss(path[t], *real) + displacement @ flatten(grad(loss)(path[t], *real))
-
-
-def stretch_length(
-    loss: Loss,  # Of parameters, images and targets
-    theta: Params,  # First checkpoint of the stretch
-    synthetic: Batch,  # Images and targets of the synthetic set
-    real: Batch,  # Images and targets of the full set
-    lr: float,  # Inner learning rate, alpha
-    tolerance: float,  # Largest share of the remainder in the term that is kept
-) -> float:  # Student steps
-    "Return the student steps after which the remainder of Eq. 13 reaches `tolerance`"
-    g_s, g_t = grad(loss)(theta, *synthetic), grad(loss)(theta, *real)
-    kept = (flatten(g_t) @ flatten(g_s)).abs()
-    return float(2 * tolerance * kept / (lr * curvature(loss, theta, real, g_s).abs()))
-
-# %% ../nbs/00_theory_taylor.ipynb #62a9a7a7
-def lipschitz(
-    f: Callable[[Params], Tensor],  # From parameters to outputs of any shape
-    start: Params,  # One end of the segment
-    end: Params,  # The other end
-    points: int = 5,  # Grid points on the segment
-) -> float:  # Change of the output per change of the parameters
-    "Return the Jacobian's largest spectral norm on a segment (beta of Eq. 15)"
-    norms = []
-    for s in torch.linspace(0, 1, points).tolist():
-        at = {n: (1 - s) * start[n] + s * end[n] for n in start}
-        jacobian = jacrev(lambda p: f(p).flatten())(at)
-        matrix = torch.cat([j.flatten(1) for j in jacobian.values()], 1)
-        norms.append(torch.linalg.matrix_norm(matrix, 2))
-    return float(max(norms))
-
-# %% ../nbs/00_theory_taylor.ipynb #67b918c9
-def eq15_lines(
-    out_s: Tensor,  # Outputs of the student trained on S, on the images of T
-    out_t: Tensor,  # Outputs of the one trained on T
-    y: Tensor,  # Targets
-    distance: float,  # Distance of their parameters
-    beta: float,  # A Lipschitz constant on the segment between them
-) -> list[float]:  # The loss, the triangle bound, the Lipschitz bound
-    "Return the loss and its first two bounds in Eq. 15"
-    rest = (out_t - y).norm()
-    lines = (out_s - y).norm(), (out_s - out_t).norm() + rest, beta * distance + rest
-    return [float(v) for v in lines]
-
-# %% ../nbs/00_theory_taylor.ipynb #c7b9c667
-#| code-fold: false
-def optimize_images(
-    gradient: Callable[[Tensor, Params], Tensor],  # Of images and theta^(0)
-    images: Tensor,  # Start, `[N_s, C, H, W]`
-    student: Callable[[int], Params],  # From the iteration to theta^(0)
-    evaluate: Callable[[Tensor, Params], tuple],  # Of images and theta^(0)
-    iterations: int,  # Updates of the images
-    step_size: float,  # Learning rate of Adam on the pixels
-) -> tuple[Tensor, list[tuple]]:  # Images; a log entry before each update
-    "Optimise images by any gradient, with a fresh student in each iteration"
-    images, log = images.clone(), []
-    optimizer = torch.optim.Adam([images], lr=step_size)
-    for i in range(iterations):
-        theta = student(i)
-        log.append(evaluate(images, theta))
-        images.grad = gradient(images, theta)
-        optimizer.step()
-    return images, log
-
-# %% ../nbs/00_theory_taylor.ipynb #36d0c8ef
-#| code-fold: false
-def bilevel_gradient(
-    loss: Loss,  # Of parameters, images and targets
-    theta: Params,  # One draw of theta^(0)
-    synthetic: Batch,  # Images and targets of the synthetic set
-    real: Batch,  # Images and targets of the full set
-    lr: float,  # Inner learning rate, alpha
-    steps: int,  # Inner steps, T
-) -> Tensor:  # Like the images
-    "Return the meta-gradient: backwards through all of Eq. 2 (Eq. 1 with u = 0)"
-    x = synthetic[0].detach().requires_grad_()
-    value = bilevel_loss(loss, theta, (x, synthetic[1]), real, lr, steps)
-    return torch.autograd.grad(value, x)[0]
-
-# %% ../nbs/00_theory_taylor.ipynb #c258649f
-def graph_bytes(
-    out: Tensor,  # The result of a computation that autograd recorded
-) -> int:  # Bytes
-    "Return the bytes of all distinct tensors that the backward pass keeps alive"
-    seen, todo, storages = set(), [out.grad_fn], {}
-    while todo:
-        node = todo.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        todo += [parent for parent, _ in node.next_functions]
-        names = [name for name in dir(node) if name.startswith("_saved_")]
-        saved = [getattr(node, name) for name in names]
-        for t in saved:
-            for tensor in t if isinstance(t, (list, tuple)) else [t]:
-                if isinstance(tensor, Tensor):
-                    storage = tensor.untyped_storage()
-                    storages[storage.data_ptr()] = storage.nbytes()
-    return sum(storages.values())

@@ -1,6 +1,6 @@
-"""Run All in a plain Jupyter kernel, which knows no nbdev flags, on a stranger's folder of three classes
+"""Run All in a plain Jupyter kernel, which knows no nbdev flags: on a stranger's folder of three classes, and looking at the figures
 
-TEDDY_RUN_ALL=1 runs every chapter that takes a folder; otherwise it is one.
+TEDDY_RUN_ALL=1 runs every chapter that takes a folder and every page with figures; otherwise a few.
 """
 
 import os
@@ -13,8 +13,13 @@ import pytest
 from nbclient import NotebookClient
 from PIL import Image
 
-CHAPTERS = sorted(Path(__file__).parent.parent.glob("nbs/0[1-5]_*.ipynb"))
+NBS = Path(__file__).parent.parent / "nbs"
+CHAPTERS = sorted(NBS.glob("0[1-5]_*.ipynb"))
+PAGES = [p.relative_to(NBS).as_posix() for p in sorted(NBS.rglob("*.ipynb")) if "#| fig-cap" in p.read_text()]
 BRIEF = ("01_pool_prior",)
+BRIEF_PAGES = ("03_bn_matching.ipynb", "toolkit/data/init.ipynb")
+FIGURE = re.compile(r"^#\| ?(fig-cap:|label: ?fig-)", re.MULTILINE)
+SKIPPED = re.compile(r"^#\| ?(slow|cuda)", re.MULTILINE)
 SETTING = re.compile(r'^DATASET = "digits"$', re.MULTILINE)
 
 
@@ -34,17 +39,21 @@ def paint(folder: Path, n: int = 15, size: int = 16):
             Image.fromarray(grey.astype(np.uint8)).save(folder / name / f"{i}.png")
 
 
-def run_all(path: Path, dataset: Path) -> str:
+def run_all(path: Path, nb: nbformat.NotebookNode) -> str:
     "The chapter's name, and the last line of what stopped it"
-    nb = nbformat.read(path, 4)
-    settings = [c for c in nb.cells if c.cell_type == "code" and SETTING.search(c.source)]
-    assert len(settings) == 1, f"{path.name} has {len(settings)} settings cells"
-    settings[0].source = SETTING.sub(f'DATASET = "{dataset}"', settings[0].source)
     try:
         NotebookClient(nb, timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
     except Exception as e:  # noqa: BLE001
         return f"{path.name}: {str(e).strip().splitlines()[-1]}"
     return ""
+
+
+def pictures(cell: nbformat.NotebookNode) -> int:
+    "How many pictures and widgets of ours a reader sees below a cell"
+    shown = [output.get("data", {}) for output in cell.outputs]
+    return sum(
+        bool({"image/png", "image/svg+xml"} & d.keys()) or 'class="teddy"' in d.get("text/html", "") for d in shown
+    )
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
@@ -53,4 +62,23 @@ def test_a_chapter_runs_to_its_end_on_a_folder(chapter, tmp_path, monkeypatch):
         pytest.skip("takes a minute; set TEDDY_RUN_ALL=1 to run it")
     paint(tmp_path / "photos")
     monkeypatch.delenv("TEDDY_SLOW", raising=False)
-    assert not (stopped := run_all(chapter, tmp_path / "photos")), stopped
+    nb = nbformat.read(chapter, 4)
+    settings = [c for c in nb.cells if c.cell_type == "code" and SETTING.search(c.source)]
+    assert len(settings) == 1, f"{chapter.name} has {len(settings)} settings cells"
+    settings[0].source = SETTING.sub(f'DATASET = "{tmp_path / "photos"}"', settings[0].source)
+    assert not (stopped := run_all(chapter, nb)), stopped
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_figure_is_one_picture(page, monkeypatch):
+    "Whatever ran before it: matplotlib's inline backend is there only once pyplot has drawn"
+    if page not in BRIEF_PAGES and not os.environ.get("TEDDY_RUN_ALL"):
+        pytest.skip("takes a minute; set TEDDY_RUN_ALL=1 to run it")
+    monkeypatch.delenv("TEDDY_SLOW", raising=False)
+    nb = nbformat.read(NBS / page, 4)
+    cells = [c for c in nb.cells if c.cell_type == "code"]
+    for cell in cells:
+        cell.outputs = []
+    assert not (stopped := run_all(NBS / page, nb)), stopped
+    figures = [c for c in cells if FIGURE.search(c.source) and not SKIPPED.search(c.source)]
+    assert {c.source[:200]: n for c in figures if (n := pictures(c)) != 1} == {}

@@ -6,6 +6,7 @@
 __all__ = ['new_detector', 'describe_detector', 'detection_pool']
 
 # %% ../../nbs/toolkit/detecting/pool.ipynb #b4374931
+import hashlib
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,9 +18,8 @@ from ..data.images import Splits
 from .config import DetectionRecipe, DetectorConfig
 from .data import DetectionSet
 from .detectors import build_detector, mean_ap, train_detector
-from ..runs.files import sha256
 from ..runs.store import Store
-from ..teachers.pool import Pool, keep_every_epoch, make_once, new_pool
+from ..teachers.pool import Pool, keep_every_epoch, make_once
 
 # %% ../../nbs/toolkit/detecting/pool.ipynb #63274be8
 def new_detector(
@@ -37,7 +37,12 @@ def describe_detector(
 ) -> dict:  # JSON values
     "Return the settings of a detector; its weights are named by the content of their file, not by its path"
     weights = cfg.weights
-    return {**asdict(cfg), "weights": sha256(Path(weights)) if weights and Path(weights).is_file() else weights}
+    return {**asdict(cfg), "weights": _file_digest(weights) if weights and Path(weights).is_file() else weights}
+
+
+def _file_digest(path):
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
 
 # %% ../../nbs/toolkit/detecting/pool.ipynb #65a0031a
 def detection_pool(
@@ -51,11 +56,9 @@ def detection_pool(
     def make(growing):
         model = new_detector(cfg, data.train, recipe.seed)
         train = partial(train_detector, model, data.train, cfg, recipe.seed)
-        trajectory = keep_every_epoch(
-            growing, model, cfg.arch, cfg.training.epochs, train, partial(mean_ap, model, data.test)
-        )
-        weak, curve = [trajectory[s - 1] for s in stages], [(t.stage, t.accuracy) for t in trajectory]
-        return new_pool(data.train, "prior", weak, trajectory[-1], curve, trajectory)
+        score = partial(mean_ap, model, data.test)
+        trajectory = keep_every_epoch(growing, model, cfg.arch, cfg.training.epochs, train, score)
+        return trajectory.at_stages(*stages)
 
     settings = {"model": cfg.arch, "detector": describe_detector(cfg), "seed": recipe.seed}
     return make_once(store, data, settings, make).at_stages(*stages)
