@@ -58,9 +58,7 @@ def synth_block(
     engine: Engine,  # Pool, data, settings and seed, with what all blocks share
     indices: range,  # Of the images to make
     on_step: Callable[[int, Tensor, Losses], None] | None = None,  # Called with step, images, losses
-) -> (
-    Item
-):  # Normalized `images` `[indices, classes, C, H, W]`, their `losses` `[groups, steps, 4]`, and where they began
+) -> Item:  # Normalized `images` `[indices, classes, C, H, W]` and their `losses` `[groups, steps, 4]`
     "Take all steps on the images of some indices, which depend on `engine` and `indices` alone; raises `Diverged`"
     synth, losses, steps = Synthesizer(engine, indices), [], range(engine.cfg.iterations)
     for a in tqdm(steps[::CHECK_EVERY], f"image {indices[0]}", unit=f"{CHECK_EVERY} steps", leave=False):

@@ -16,7 +16,7 @@ from .core.devices import dist_state
 from .core.errors import POSITIVE, BadInput, check_value
 from .data.images import Splits
 from .runs.store import Store
-from .teachers.pool import Pool, keep_every_epoch, make_once, new_pool
+from .teachers.pool import Pool, keep_every_epoch, make_once
 from .teachers.training import accuracy, fit, new_model
 
 # %% ../nbs/01_pool_prior.ipynb #3605ce24
@@ -35,10 +35,7 @@ def train_trajectory(
         model = new_model(arch, data.train, seed)
         train = partial(fit, model, data.train, cfg, seed)
         score = lambda: {"accuracy": accuracy(model, data.test, dist=dist_state())}
-        trajectory = keep_every_epoch(growing, model, arch, math.ceil(cfg.epochs), train, score)
-        curve = [(t.stage, t.accuracy) for t in trajectory]
-        weak = [trajectory[s - 1] for s in stages]
-        return new_pool(data.train, "prior", weak, trajectory[-1], curve, trajectory)
+        return keep_every_epoch(growing, model, arch, math.ceil(cfg.epochs), train, score).at_stages(*stages)
 
     settings = {"model": arch, "training": asdict(cfg), "seed": seed}
     return make_once(store, data, settings, make, what="pool" if stages else "trajectory")

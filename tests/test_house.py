@@ -3,9 +3,17 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from teddy_nb.config import get_recipe
+from teddy_nb.data.datasets import load_data
+from teddy_nb.matching.matching_loss import stat_distance
+from teddy_nb.pipeline import distill_dataset
+from teddy_nb.teachers.pool import load_pool
 
 PACKAGE = Path(__file__).parent.parent / "teddy_nb"
 MODULES = {p.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): p for p in PACKAGE.rglob("*.py")}
@@ -44,3 +52,36 @@ def test_no_circle():
 def test_a_run_loads_nothing_for_notebooks():
     code = "import sys, teddy_nb.pipeline; print(*{'ipywidgets', 'IPython'} & sys.modules.keys())"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "\n"
+
+
+class Found(Exception):
+    "The function that was looked for has been called"
+
+
+def calls_between(outer: Callable, inner: Callable, run: Callable) -> list[str]:
+    "Functions of the package on the way from `outer` to the first call of `inner`, without the store and lambdas"
+    way = []
+
+    def look(frame, event, arg):
+        if event == "call" and frame.f_code is inner.__code__:
+            while (frame := frame.f_back).f_code is not outer.__code__:
+                path, name = Path(frame.f_code.co_filename), frame.f_code.co_name
+                if path.is_relative_to(PACKAGE) and path.name != "store.py" and not name.startswith("<"):
+                    way.insert(0, name)
+            raise Found
+
+    sys.setprofile(look)
+    try:
+        run()
+    except Found:
+        return way
+    finally:
+        sys.setprofile(None)
+
+
+def test_the_loss_is_met_within_eight_calls(tmp_path):
+    data, recipe = load_data("digits"), get_recipe("digits_prior")
+    recipe = replace(recipe, synthesis=replace(recipe.synthesis, iterations=1))
+    run = lambda: distill_dataset(data, recipe, 1, tmp_path / "run", pool=load_pool("zoo/digits_prior"))
+    way = calls_between(distill_dataset, stat_distance, run)
+    assert len(way) <= 8 and "synthesize" in way, " > ".join(way)

@@ -111,16 +111,15 @@ def list_images(
     "Return the images in `folder`"
     found = []
     for here, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
-        parent = os.path.realpath(here)
-
-        def is_new(name, here=here, parent=parent):
-            path = f"{here}/{name}"
-            path = os.path.realpath(path) if os.path.islink(path) else f"{parent}/{name}"
-            return not (path in seen or seen.add(path))
-
-        folders[:] = filter(is_new, sorted(folders))
-        found += [(here, n) for n in sorted(names) if n.lower().endswith(IMG_EXTENSIONS) and is_new(n)]
+        folders[:] = [f for f in sorted(folders) if _is_new(f"{here}/{f}", seen)]
+        images = [n for n in sorted(names) if n.lower().endswith(IMG_EXTENSIONS)]
+        found += [(here, n) for n in images if _is_new(f"{here}/{n}", seen)]
     return [Path(*place) for place in sorted(found)]
+
+
+def _is_new(path, seen):
+    real = os.path.realpath(path)
+    return not (real in seen or seen.add(real))
 
 
 def _refuse(e):

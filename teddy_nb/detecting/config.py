@@ -22,7 +22,7 @@ class DetectorConfig(Trained):
     training: TrainConfig  # Epochs, batch size, learning rate
     fpn_channels: Count = 128  # Of every map of the feature pyramid
     head_channels: Count = 256  # Of the box head's two linear layers
-    weights: str | None = None  # Of the backbone: a file, or torchvision's name such as `DEFAULT`; random when None
+    weights: str | None = None  # Of the backbone: a file, `torchvision` or its name of them; random when None
     crop: Share = 0.5  # Share of training images that are cropped about an object
     flip: Share = 0.5  # Share of training images that are flipped left-right
 

@@ -235,7 +235,6 @@ def read_voc(
     part: str,  # `train`, `val`, ...: a list in `ImageSets/Main`
     size: int,  # Of the longest side, pixels
     classes: tuple[ClassInfo, ...] | None = None,  # All that occur when None
-    name: str | None = None,  # The folder's when None
 ) -> DetectionSet:
     "Read one part of a folder in VOC layout"
     listing = folder / "ImageSets" / "Main" / f"{part}.txt"
@@ -248,14 +247,13 @@ def read_voc(
             f"{folder} has no image {missing[0]}, which {listing.name} names; add it or take it from the list"
         )
     items = [(photos[s], *parse_voc(folder / "Annotations" / f"{s}.xml")) for s in stems]
-    return assemble(name or folder.name, items, classes, size)
+    return assemble(folder.name, items, classes, size)
 
 # %% ../../nbs/toolkit/detecting/data.ipynb #b3b02dbd
 def read_coco(
     path: Path,  # Of the JSON
     folder: Path,  # Holds the images
     size: int,  # Of the longest side, pixels
-    classes: tuple[ClassInfo, ...] | None = None,  # The JSON's categories when None
 ) -> DetectionSet:
     "Read a COCO JSON and its images"
     try:
@@ -268,9 +266,9 @@ def read_coco(
         items = [(folder / im["file_name"], (im["height"], im["width"]), rows[im["id"]]) for im in d["images"]]
     except (OSError, KeyError, TypeError, ValueError) as e:
         raise BadInput(f"{path} is not a whole COCO JSON ({type(e).__name__}: {e}); mend it") from e
-    classes = classes or tuple(ClassInfo(i, n, n) for i, n in enumerate(names.values()))
     if absent := [p for p, _, _ in items if not p.is_file()]:
         raise BadInput(f"{absent[0]}, which {path.name} names, does not exist; add the image or mend the JSON")
+    classes = tuple(ClassInfo(i, n, n) for i, n in enumerate(names.values()))
     return assemble(path.stem, items, classes, size)
 
 # %% ../../nbs/toolkit/detecting/data.ipynb #e4564cfe
@@ -300,8 +298,8 @@ def read_detection(
     if folder.suffix == ".json":
         train, test = split_coco(folder, size)
     else:
-        train = read_voc(folder, "train", size, name="VOC2012" if name == "voc" else None)
-        test = read_voc(folder, "val", size, train.classes, train.name)
+        train = read_voc(folder, "train", size)
+        test = read_voc(folder, "val", size, train.classes)
     train.check_classes()
     return Splits(train, test)
 

@@ -47,16 +47,16 @@ def voc_xml(
     classes: list[str],  # Names in label order
 ) -> bytes:
     "Write the annotation of one image as Pascal VOC has it, pixels counted from 1"
-    size = dict(zip(("depth", "height", "width"), x.shape, strict=True))
+    size = dict(zip(("width", "height", "depth"), (x.shape[2], x.shape[1], x.shape[0]), strict=True))
     objects = [
         {"name": classes[label], "pose": "Unspecified", "truncated": 0, "difficult": 0,
          "bndbox": {"xmin": round(x1) + 1, "ymin": round(y1) + 1, "xmax": round(x2), "ymax": round(y2)}}
         for (x1, y1, x2, y2), label in zip(b.xyxy.tolist(), b.labels.tolist(), strict=True)
     ]  # fmt: skip
     root = ET.Element("annotation")
-    _add(root, {"folder": "VOC2012", "filename": name, "size": size, "segmented": 0, "object": objects})
+    _add(root, {"folder": "VOC2012", "filename": name, "segmented": 0, "size": size, "object": objects})
     ET.indent(root)
-    return ET.tostring(root)
+    return ET.tostring(root) + b"\n"
 
 
 def _add(element, values):

@@ -19,7 +19,7 @@ from .config import DetectionRecipe, DetectorConfig
 from .data import DetectionSet
 from .detectors import build_detector, mean_ap, train_detector
 from ..runs.store import Store
-from ..teachers.pool import Pool, keep_every_epoch, make_once, new_pool
+from ..teachers.pool import Pool, keep_every_epoch, make_once
 
 # %% ../../nbs/toolkit/detecting/pool.ipynb #63274be8
 def new_detector(
@@ -56,11 +56,9 @@ def detection_pool(
     def make(growing):
         model = new_detector(cfg, data.train, recipe.seed)
         train = partial(train_detector, model, data.train, cfg, recipe.seed)
-        trajectory = keep_every_epoch(
-            growing, model, cfg.arch, cfg.training.epochs, train, partial(mean_ap, model, data.test)
-        )
-        weak, curve = [trajectory[s - 1] for s in stages], [(t.stage, t.accuracy) for t in trajectory]
-        return new_pool(data.train, "prior", weak, trajectory[-1], curve, trajectory)
+        score = partial(mean_ap, model, data.test)
+        trajectory = keep_every_epoch(growing, model, cfg.arch, cfg.training.epochs, train, score)
+        return trajectory.at_stages(*stages)
 
     settings = {"model": cfg.arch, "detector": describe_detector(cfg), "seed": recipe.seed}
     return make_once(store, data, settings, make).at_stages(*stages)

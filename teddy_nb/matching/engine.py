@@ -18,7 +18,7 @@ from ..config import SynthesisConfig
 from ..core.devices import generator
 from ..core.errors import BadInput
 from ..data.images import ImageSet
-from ..data.init import init_indices, init_tiled, split_tiles, tile_indices
+from ..data.init import init_tiled, split_tiles, tile_indices
 from .extractors import Extractors
 from .feature_stats import HookedTeacher, hook_teachers, stats_key
 from .matching_loss import LOSS_NAMES, Losses, Matching
@@ -140,21 +140,6 @@ def draw(
     idx = torch.stack([torch.stack([draw_real(i, n) for i in firsts]) for n in steps])
     return list(zip(params, idx.to(self.data.device), strict=True))
 
-
-@patch
-def real_images(
-    self: Synthesizer,
-    idx: Tensor | None,  # `[groups, n, classes]`, from `draw`
-    params,  # The augmentation of the step
-    classes: slice,  # Those of the batch
-) -> Tensor | None:  # `[groups, images, C, H, W]`; None without real images
-    "Return the real images of a step under its augmentation"
-    if idx is None:
-        return None
-    idx = idx[:, :, classes]
-    x = self.data.normalize(self.data.take(idx.flatten())).unflatten(0, idx.shape)
-    return self.augment.on_real(x, params, classes).flatten(1, 2)
-
 # %% ../../nbs/toolkit/matching/engine.ipynb #8bdd9823
 @patch
 def matched_images(
@@ -168,40 +153,52 @@ def matched_images(
     parts = split_tiles(x.flatten(0, 1), factor).unflatten(0, (*x.shape[:2], -1))
     return parts.transpose(1, 2).flatten(0, 1)
 
+# %% ../../nbs/toolkit/matching/engine.ipynb #4899a0e8
+@patch
+def views(
+    self: Synthesizer,
+    b: int,  # Batch of classes
+    params,  # The augmentation of the step
+    idx_real: Tensor | None,  # Its real images `[groups, n, classes]`
+) -> tuple[Tensor, Tensor | None]:  # `[indices, classes, C, H, W]` and `[groups, images, C, H, W]`
+    "Return the matched images and the real ones under the augmentation of a step"
+    classes = self.class_batches[b]
+    x_aug = self.augment(self.matched_images(classes), params, classes)
+    if idx_real is None:
+        return x_aug, None
+    idx = idx_real[:, :, classes]
+    x_real = self.data.normalize(self.data.take(idx.flatten())).unflatten(0, idx.shape)
+    return x_aug, self.augment.on_real(x_real, params, classes).flatten(1, 2)
+
 # %% ../../nbs/toolkit/matching/engine.ipynb #8d209e2e
 @patch
 def match(
     self: Synthesizer,
     n: int,  # Step
     b: int,  # Batch of classes
-    params,  # The augmentation of the step
-    idx_real: Tensor | None = None,  # Its real images
-) -> tuple[
-    Tensor, Losses, Tensor
-]:  # Augmented images; losses `[groups, columns]`; their mean's gradient, like the images
+    x_aug: Tensor,  # From `views`, without a graph
+    x_real: Tensor | None,
+    params,  # The augmentation
+) -> tuple[Losses, Tensor]:  # `[groups, columns]` each; the gradient of their mean, like `x_aug`
     "Compute losses and mean gradient of the teachers of step `n`, one teacher after another"
-    classes, calls = self.class_batches[b], self.schedule[n % len(self.schedule)]
-    x_aug, x_real = (
-        self.augment(self.matched_images(classes), params, classes),
-        self.real_images(idx_real, params, classes),
-    )
-    x, y = x_aug.detach().flatten(0, 1).unflatten(0, (self.n_groups, -1)), self.labels[classes]
-    losses, grad = [], torch.zeros_like(x)
+    matching, extractors, classes = self.engine.matching, self.engine.extractors, self.class_batches[b]
+    x, calls = x_aug.unflatten(0, (self.n_groups, -1)).flatten(1, 2), self.schedule[n % len(self.schedule)]
+    y, losses, grad = self.labels[classes], [], torch.zeros_like(x)
     for call in calls:
         net, targets, k = call.teacher.net, call.teacher.targets[b], len(call.groups)
+        x_call, weight = x[call.groups].flatten(0, 1), self.bn_weight[call.groups]
         if x_real is not None and self.cfg.has_layer_losses:
-            targets = self.engine.matching.real_targets(net, x_real[call.groups].flatten(0, 1), k, len(y))
-        call_losses, call_grad = self.engine.matching.loss_and_grad(
-            net, x[call.groups].flatten(0, 1), y=y, targets=targets,
-            bn_weight=self.bn_weight[call.groups], cfg=self.teacher_part, groups=k,
-        )  # fmt: skip
+            targets = matching.real_targets(net, x_real[call.groups].flatten(0, 1), k, len(y))
+        call_losses, call_grad = matching.loss_and_grad(
+            net, x_call, y=y, targets=targets, bn_weight=weight, cfg=self.teacher_part, groups=k
+        )
         losses.append(call_losses)
         grad.index_add_(0, call.groups, call_grad.unflatten(0, (k, -1)) / self.columns)
     losses = losses_by_group(calls, losses, self.n_groups)
-    if self.engine.extractors:
-        means, means_grad = self.engine.extractors.loss_and_grad(n, x, classes, x_real, params)
+    if extractors:
+        means, means_grad = extractors.loss_and_grad(n, x, classes, x_real, params)
         losses, grad = add_class_means(losses, means), grad + means_grad
-    return x_aug, losses, grad.view_as(x_aug)
+    return losses, grad.view_as(x_aug)
 
 # %% ../../nbs/toolkit/matching/engine.ipynb #33e6048c
 def add_class_means(
@@ -225,7 +222,8 @@ def step(
     self.optimizer.zero_grad()
     losses = []
     for b in range(len(self.class_batches)):
-        x_aug, batch_losses, grad = self.match(n, b, params, idx_real)
+        x_aug, x_real = self.views(b, params, idx_real)
+        batch_losses, grad = self.match(n, b, x_aug.detach(), x_real, params)
         x_aug.backward(grad)
         losses.append(batch_losses)
     self.optimizer.step()
@@ -241,9 +239,11 @@ def auto_bn_weight(
     synth: Synthesizer,  # With BN weights of one
 ) -> Tensor:  # `[groups]`
     "Compute the weight at which the layer terms of the first steps are as large as `log(classes)`"
-    bn, batches = 0, range(len(synth.class_batches))
-    for n, drawn in enumerate(synth.draw(range(CALIBRATION_STEPS))):
-        losses = [synth.match(n, b, *drawn)[1] for b in batches]
+    bn = 0
+    for n, (params, idx_real) in enumerate(synth.draw(range(CALIBRATION_STEPS))):
+        with torch.no_grad():
+            views = [synth.views(b, params, idx_real) for b in range(len(synth.class_batches))]
+        losses = [synth.match(n, b, *v, params)[0] for b, v in enumerate(views)]
         bn = bn + Losses.average(losses, synth.class_shares).bn.mean(1)
     return math.log(max(2, synth.data.n_classes)) * CALIBRATION_STEPS / bn
 
@@ -288,17 +288,12 @@ def to_item(
     losses: list[Losses],  # Of each step, `[groups, columns]`
 ) -> Item:
     "Return the images of a finished block and how they came about"
-    losses, cfg = Losses.stack(losses), self.cfg
-    start = lambda i: [
-        init_indices(self.data, cfg.init, self.engine.seed, k) for k in tile_indices(range(i, i + 1), cfg.factor)
-    ]
+    losses = Losses.stack(losses)
+    means = torch.stack(losses[:4], -1).mean(2)  # Over the columns
     tensors = {
         "images": self.x.detach(),  # Normalized `[indices, classes, C, H, W]`
-        "losses": torch.stack(losses[:4], -1)
-        .mean(2)
-        .transpose(0, 1),  # `[groups, steps, 4]`, columns as in `LOSS_NAMES`
+        "losses": means.transpose(0, 1),  # `[groups, steps, 4]`, named by `LOSS_NAMES`
         "layers": losses.layers.transpose(0, 1),  # `[groups, steps, columns, layers]`
-        "real": torch.stack([torch.cat(start(i), 1) for i in self.indices]),  # `[indices, classes, n]`
         "bn_weight": self.bn_weight,  # `[groups]`
     }
     teachers = [[t.teacher.file for t in group] for group in self.group_teachers]

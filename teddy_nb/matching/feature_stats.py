@@ -10,7 +10,7 @@ __all__ = ['BATCH_NORM', 'OTHER_NORMS', 'norm_layers', 'batch_stats', 'bn_layers
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #d301c0ab
 import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -32,9 +32,7 @@ BATCH_NORM = nn.modules.batchnorm._BatchNorm
 OTHER_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
 
 
-def norm_layers(
-    model: nn.Module,
-) -> dict[str, nn.Module]:  # Layer name to module, in the order of the network
+def norm_layers(model: nn.Module) -> dict[str, nn.Module]:  # Layer name to module, in the order of the network
     "Find the layers whose inputs are matched: BatchNorm, or other norms where there is none; raises `BadInput` without either"
     for kinds in (BATCH_NORM, OTHER_NORMS):
         if found := {n: m for n, m in model.named_modules() if isinstance(m, kinds)}:
@@ -50,24 +48,18 @@ def batch_stats(
     return mean, var
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #6561d95d
-def bn_layers(
-    model: nn.Module,  # Any network
-) -> dict[str, nn.Module]:  # Layer name to BatchNorm module
+def bn_layers(model: nn.Module) -> dict[str, nn.Module]:  # Layer name to BatchNorm module
     "Find the BatchNorm layers of `model`, in the order of the network"
     return {n: m for n, m in model.named_modules() if isinstance(m, BATCH_NORM)}
 
 
-def running_stats(
-    model: nn.Module,  # A network with BatchNorm layers
-) -> dict[str, tuple[Tensor, Tensor]]:  # Layer name to (RM, RV), `[C]` each
+def running_stats(model: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:  # Layer name to (RM, RV), `[C]` each
     "Return the running mean and variance of every BatchNorm layer, in the order of the network (the right side of Eq. 14)"
     return {n: (m.running_mean, m.running_var) for n, m in bn_layers(model).items()}
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #baacdfcc
 @contextmanager
-def capture_bn_stats(
-    model: nn.Module,  # A network with BatchNorm layers
-):
+def capture_bn_stats(model: nn.Module) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
     "Collect the batch statistics of every BatchNorm layer's input; yields a dict that each forward pass fills anew"
     stats = {}
 
@@ -122,10 +114,8 @@ class AvgPool(nn.AvgPool2d):
         return x[:, :, :h, :w].unflatten(3, (-1, k)).unflatten(2, (-1, k)).mean((3, 5))
 
 
-def fuse_pools(
-    model: nn.Module,  # Changed in place
-):
-    "Replace each average pool whose windows do not overlap by one that can be fused"
+def fuse_pools(model: nn.Module) -> None:
+    "Replace, in place, each average pool whose windows do not overlap by one that can be fused"
     for name, m in list(model.named_modules()):
         k = getattr(m, "kernel_size", None)
         if type(m) is nn.AvgPool2d and isinstance(k, int) and (m.stride, m.padding, m.ceil_mode) == (k, 0, False):
@@ -206,18 +196,6 @@ class TargetStats(NamedTuple):
         features = out.features.view(groups, -1, classes, out.features.shape[-1]).mean(1)
         return cls(mean, var, class_mean, class_var, features)
 
-    def to_item(self) -> Item:
-        "Return what a file keeps of them"
-        layers = {f"{kind}.{i}": v for kind in self._fields[:4] for i, v in enumerate(getattr(self, kind))}
-        return Item({**layers, "features": self.features})
-
-    @classmethod
-    def from_item(cls, item: Item, device: torch.device) -> "TargetStats":  # The inverse of `to_item`
-        tensors = {k: v.to(device) for k, v in item.tensors.items()}
-        layers = range(len(tensors) // 4)
-        rows = (tuple(tensors[f"{kind}.{i}"] for i in layers) for kind in cls._fields[:4])
-        return cls(*rows, tensors["features"])
-
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #38faed2e
 @torch.no_grad()
 def compute_stats(
@@ -257,10 +235,7 @@ def _class_averages(net, data):
     return [s / data.counts.to(device)[:, None] for s in sums]
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #c2513d34
-def stats_key(
-    model: nn.Module,
-    data: ImageSet,
-) -> str:  # 16 hex digits
+def stats_key(model: nn.Module, data: ImageSet) -> str:  # 16 hex digits
     "Name these weights and this data"
     h = hashlib.sha256(repr((data.name, data.size, data.mean, data.std, data.counts.tolist())).encode())
     for v in model.state_dict().values():
@@ -268,6 +243,22 @@ def stats_key(
     return h.hexdigest()[:16]
 
 
+@patch
+def to_item(self: TargetStats) -> Item:
+    "Return what a file keeps of the statistics"
+    layers = {f"{kind}.{i}": v for kind in self._fields[:4] for i, v in enumerate(getattr(self, kind))}
+    return Item({**layers, "features": self.features})
+
+
+@patch(cls_method=True)
+def from_item(cls: TargetStats, item: Item, device: torch.device) -> TargetStats:
+    "Return the statistics that a file has kept"
+    tensors = {k: v.to(device) for k, v in item.tensors.items()}
+    layers = range(len(tensors) // 4)
+    rows = (tuple(tensors[f"{kind}.{i}"] for i in layers) for kind in cls._fields[:4])
+    return cls(*rows, tensors["features"])
+
+# %% ../../nbs/toolkit/matching/feature_stats.ipynb #a9d40b6a
 def load_or_compute_stats(
     models: Sequence[nn.Module],  # In evaluation mode, on the data's device
     data: ImageSet,

@@ -114,10 +114,7 @@ def teacher_loss(
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #b9dfa754
 @cache
-def maybe_compile(
-    f: Callable,
-    on: bool,
-) -> Callable:
+def maybe_compile(f: Callable, on: bool) -> Callable:
     "Return `f`, compiled if `on`: once for every architecture"
     if not on:
         return f
@@ -127,10 +124,7 @@ def maybe_compile(
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #6e565087
 @torch.no_grad()
-def extract(
-    net: HookedNet,
-    x: Tensor,  # Images
-) -> TeacherOutput:
+def extract(net: HookedNet, x: Tensor) -> TeacherOutput:
     "Run a teacher on images that stay as they are"
     return net(x)
 

@@ -4,28 +4,20 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'MADE_BY_ONE', 'DataConfig', 'TeacherConfig', 'content_hash', 'pool_for', 'Experiment', 'write_experiment',
-           'read_experiment', 'changed_settings', 'describe_teachers', 'is_measured', 'reproduce', 'measure_group']
+           'read_experiment', 'changed_settings', 'describe_teachers', 'is_measured', 'reproduce', 'measure_alone',
+           'measure_together']
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #2de3890e
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
-from itertools import groupby
 from pathlib import Path
 
 import torch
 from fastcore.basics import patch
 
-from teddy_nb.config import (
-    BilevelConfig,
-    DMConfig,
-    EvalConfig,
-    PostPoolConfig,
-    PriorPoolConfig,
-    SynthesisConfig,
-    make_config,
-)
+from ..config import EvalConfig, PostPoolConfig, PriorPoolConfig, make_config
 from ..core.devices import default_device, derive_seed, from_first
 from ..core.errors import BadInput
 from ..data.datasets import load_data
@@ -34,19 +26,15 @@ from ..methods.bilevel import distill_bilevel
 from ..methods.dm import distill_dm
 from ..pipeline import make_pool, synthesize
 from ..runs.distilled_set import DistilledSet, read_set
-from teddy_nb.runs.files import (
-    append_line,
-    logged_seconds,
-    read_json,
-    remove_partials,
-    require_folder,
-    write_file,
-)
+from ..runs.files import append_line, logged_seconds, read_json, remove_partials, require_folder, write_file
 from ..runs.run import environment
 from ..runs.store import Store, claimed, share
 from ..students.scores import Row
 from ..teachers.pool import Pool
 from ..validation import random_real, score_rows
+
+# %% ../../nbs/toolkit/reproduce/experiment.ipynb #03b8c3cd
+from ..config import BilevelConfig, DMConfig, SynthesisConfig
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #4f758592
 @dataclass(frozen=True)
@@ -132,6 +120,10 @@ class Experiment:
     seconds: dict | None = None  # For the sets and for the students
     environment: dict | None = None  # Versions, machine, commit
 
+    def __post_init__(self):
+        if self.needs_pool != bool(self.teachers):
+            raise BadInput(f"{self.name} {'needs teachers' if self.needs_pool else 'has no use for teachers'}")
+
     @property
     def place(self) -> tuple[str, str, str]:  # Table, column and row
         table, _, rest = self.name.partition("/")
@@ -198,8 +190,7 @@ def set_folder(
     runs: Path,  # Folder of all sets
 ) -> Path:
     "Return the folder of one set, named after all that the images depend on"
-    teachers = self.teachers if self.needs_pool else None
-    key = content_hash(self.method, self.ipc, self.method_cfg, self.data, teachers, seed)
+    key = content_hash(self.method, self.ipc, self.method_cfg, self.data, self.teachers, seed)
     return runs / "sets" / f"{self.method}-{self.data.dataset}-{self.ipc}-{key}"
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #b526faf2
@@ -228,16 +219,6 @@ def distill(
     return read_set(folder).to(splits.train.device)
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #a8ea4a75
-@patch
-def students_folder(
-    self: Experiment,
-    runs: Path,  # Folder of all students
-) -> Path:
-    "Return the folder of the students' scores, named after all that these depend on but for their number"
-    key = content_hash(self.set_folder(0, runs).name, replace(self.eval_cfg, n_students=1))
-    return runs / "students" / f"{self.method}-{self.data.dataset}-{self.ipc}-{key}"
-
-
 def describe_teachers(
     pool: Pool,
 ) -> dict:  # JSON values
@@ -256,23 +237,26 @@ def measure(
     n: int,  # Students
 ) -> Experiment:
     "Return the experiment with the accuracies of `n` students, made or read"
-    scores = self.students_folder(runs)
     pool = pool.converged_only() if self.method == "sre2l" else pool  # Gives the labels too
     n_sets = n if self.method == "random" else min(self.n_sets, n)
     sets = [self.distill(pool, splits, seed, runs) for seed in range(n_sets)]
-    scores.mkdir(parents=True, exist_ok=True)
+    folders = [self.set_folder(seed, runs) for seed in range(n_sets)]
+    key = content_hash(folders[0].name, replace(self.eval_cfg, n_students=1))
+    folder = runs / "students" / f"{self.method}-{self.data.dataset}-{self.ipc}-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    store = Store(folder.parent, partial(append_line, folder / "log.jsonl"))
     cfg = replace(self.eval_cfg, n_students=n)
-    row = Row(self.name, sets, pool if cfg.is_soft else None, cfg, scores.name)
-    [result] = score_rows([row], splits, Store(scores.parent, partial(append_line, scores / "log.jsonl")))
-    seconds = sum(logged_seconds(self.set_folder(s, runs) / "log.jsonl") for s in range(n_sets))
+    [result] = score_rows([Row(self.name, sets, pool if cfg.is_soft else None, cfg, folder.name)], splits, store)
+    seconds = {"set": sum(logged_seconds(f / "log.jsonl") for f in folders)}
+    seconds["students"] = logged_seconds(folder / "log.jsonl", "students")
     return replace(
         self,
         **{k: tuple(getattr(result, k)) for k in ("accuracy", "best", "f1")},
         test=(splits.test.name, len(splits.test)),
         images=result.images,
         bytes=result.bytes,
-        teacher_scores=describe_teachers(pool) if self.needs_pool else None,
-        seconds={"set": round(seconds, 1), "students": round(logged_seconds(scores / "log.jsonl", "students"), 1)},
+        teacher_scores=describe_teachers(pool) if pool else None,
+        seconds={k: round(v, 1) for k, v in seconds.items()},
         environment={**environment(), "device": str(splits.train.device), "threads": torch.get_num_threads()},
     )
 
@@ -307,34 +291,34 @@ def reproduce(
     for folder in (out, runs):
         require_folder(folder)
         remove_partials(folder)
-    load = cache(lambda source: source.load(root, download))
-    pool = cache(lambda source, teachers: pool_for(source, teachers, load(source), runs / "teachers"))
-    for (data, teachers), group in groupby(experiments, lambda e: (e.data, e.teachers if e.needs_pool else None)):
-        wanted = {out / f"{e.name}.json": (e, students or e.eval_cfg.n_students) for e in group}
-        splits = given = None
-        if from_first(not all(is_measured(path, *task) for path, task in wanted.items())):
-            splits = load(data)
-            given = pool(data, teachers) if teachers else None
-        yield from measure_group(wanted, lambda e, n, given=given, splits=splits: e.measure(given, splits, runs, n))
-
-# %% ../../nbs/toolkit/reproduce/experiment.ipynb #d27e4a5c
-def measure_group(
-    wanted: dict[Path, tuple[Experiment, int]],  # File of the result to an experiment and a number of students
-    measure: Callable[[Experiment, int], Experiment],
-) -> Iterator[Experiment]:
-    "Yield each experiment when it is measured: first what no other process has begun, then what is left"
-    is_done = lambda path: is_measured(path, *wanted[path])
-    begun = []
+    load = cache(lambda data: data.load(root, download))
+    pool = cache(lambda data, teachers: teachers and pool_for(data, teachers, load(data), runs / "teachers"))
+    measure = lambda e, n: e.measure(pool(e.data, e.teachers), load(e.data), runs, n)
+    wanted = {out / f"{e.name}.json": (e, students or e.eval_cfg.n_students) for e in experiments}
+    missing, begun = from_first([path for path, task in wanted.items() if not is_measured(path, *task)]), []
     for path, task in wanted.items():
-        if not is_done(path):
-            with claimed(path) as mine:
-                if mine and not is_done(path):
-                    write_experiment(path, measure(*task))
-        if is_done(path):
+        if path in missing:
+            pool(task[0].data, task[0].teachers)  # By all processes of a launcher at the same time
+            measure_alone(path, *task, measure)
+        if is_measured(path, *task):
             yield read_experiment(path)
         else:
             begun.append(path)
     for path in begun:
-        made = None if is_done(path) else measure(*wanted[path])  # With the process that has claimed it
-        share([path], lambda path, made=made: write_experiment(path, made), is_done)
+        measure_together(path, *wanted[path], measure)
         yield read_experiment(path)
+
+# %% ../../nbs/toolkit/reproduce/experiment.ipynb #d27e4a5c
+def measure_alone(path: Path, experiment: Experiment, n: int, measure: Callable[[Experiment, int], Experiment]):
+    "Write the result with `n` students, unless another process has begun it"
+    with claimed(path) as mine:
+        if mine and not is_measured(path, experiment, n):
+            write_experiment(path, measure(experiment, n))
+
+
+def measure_together(path: Path, experiment: Experiment, n: int, measure: Callable[[Experiment, int], Experiment]):
+    "Measure the students that another process has left, and return when the result is there"
+    is_done = lambda path: is_measured(path, experiment, n)
+    if not is_done(path):
+        made = measure(experiment, n)
+        share([path], lambda path: write_experiment(path, made), is_done)

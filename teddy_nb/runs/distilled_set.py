@@ -78,13 +78,13 @@ class Distilled:
 def dataset_card(
     self: Distilled,
     folder: str,  # Its name, for the line that opens it
-    **facts,  # More lines: what its scores are, what its labels take
+    **more,  # Lines: what its scores are, what its labels take
 ) -> str:
     "Write a dataset card in Markdown"
     lines = {
         **self.provenance,
         "bytes of the images": f"{self.n_bytes:,}",
-        **facts,
+        **more,
         "normalization": f"mean {list(self.mean)}, std {list(self.std)} (pixels scaled to 0..1)",
         "licence of the source": LICENCES.get(self.provenance.get("source"), "that of the images it was made from"),
     }
@@ -188,8 +188,8 @@ def read_images(
         )
     images = torch.stack([_pixels(p, like) for found in members.values() for p in found])
     labels = torch.arange(like.n_classes).repeat_interleave(counts[low])
-    about = {"source": like.name, "folder": folder.name}
-    return DistilledSet(folder.name, images, labels, like.classes, like.mean, like.std, about)
+    provenance = {"source": like.name, "folder": folder.name}
+    return DistilledSet(folder.name, images, labels, like.classes, like.mean, like.std, provenance)
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #06797eb1
 def _members(folder, like):

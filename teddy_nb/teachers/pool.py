@@ -26,18 +26,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..core.devices import dist_state, from_first, generator
-from teddy_nb.core.errors import (
-    COUNT,
-    SHARE,
-    BadInput,
-    Checked,
-    Natural,
-    NonNegative,
-    Number,
-    Share,
-    check_value,
-    md_table,
-)
+from ..core.errors import BadInput, Checked, Natural, NonNegative, Number, Share, check_value, md_table
 from ..data.images import ClassInfo, ImageSet, Splits, pixel_stats
 from ..runs.files import json_digest, remove_partials, require_folder, safe_name, tensor_digest
 from ..runs.store import Item, Store, read_item, share, write_item
@@ -211,15 +200,12 @@ def _repr_markdown_(self: Pool):
     columns = {
         "stage (epochs)": lambda t: f"{t.stage:.3g}",
         "test accuracy (%)": lambda t: f"{100 * t.accuracy:.1f}",
-        "target (%)": lambda t: "" if t.target_accuracy is None else f"{100 * t.target_accuracy:.1f}",
+        "target (%)": lambda t: f"{100 * t.target_accuracy:.1f}" if t.target_accuracy else "",
         "multiply-adds (M)": lambda t: f"{t.macs / 1e6:,.2f}",
         "parameters (M)": lambda t: f"{t.params / 1e6:.3f}",
-        "seconds": lambda t: f"{t.seconds:.1f}",
+        "seconds": lambda t: f"{t.seconds:.1f}" if t.seconds else "",  # Unknown if it was read
     }
-    if all(t.target_accuracy is None for t in self.teachers):
-        columns.pop("target (%)")
-    if not any(t.seconds for t in self.teachers):  # They came with the package
-        columns.pop("seconds")
+    columns = {name: cell for name, cell in columns.items() if any(map(cell, self.teachers))}
     return md_table([list(columns), *([cell(t) for cell in columns.values()] for t in self.teachers)])
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #5eaffaca
@@ -276,12 +262,12 @@ def check_manifest(
     check_value("size", m.size, Number(1, 2**14, whole=True))
     check_value("mean", m.mean, [Number()] * m.channels)
     check_value("std", m.std, [Number(1e-12)] * m.channels)
-    check_value("number of classes", len(m.classes), COUNT)
+    check_value("number of classes", len(m.classes), Number(1, whole=True))
     for i, c in enumerate(m.classes):
         check_value(f"class {i}", c, [Number(i, i, whole=True), str, str])
         safe_name(c[1])
     for point in m.curve:
-        check_value("a point of the curve", point, [Number(0), SHARE])
+        check_value("a point of the curve", point, [Number(0), Number(0, 1)])
     for file in (*m.teachers, m.converged, *m.trajectory):
         safe_name(file)
 
@@ -429,11 +415,10 @@ def keep_every_epoch(
     epochs: int,
     train: Callable,  # Trains the model; takes `on_epoch`, `checkpoint`, `desc` and `dist`, as `fit` does
     score: Callable[[], dict[str, float]],  # Scores of the model, 0..1, the first of which is its accuracy
-) -> list[Teacher]:  # After every epoch, on the CPU
+) -> Pool:  # Without weak teachers; its trajectory on the CPU
     "Train a network, from the last epoch that is kept, and keep it after every epoch"
     files = [teacher_file(arch, epoch, None) for epoch in range(1, epochs + 1)]
-    found = {file: growing.find(file) for file in files}
-    checkpoint, start = growing.checkpoint, time.perf_counter()
+    found, start = {file: growing.find(file) for file in files}, time.perf_counter()
 
     def keep(epoch, loss):
         nonlocal start
@@ -444,13 +429,15 @@ def keep_every_epoch(
         growing.log(teacher_epoch=epoch, **rounded, seconds=seconds)
         start = time.perf_counter()
 
-    if checkpoint and not any(found.values()) and dist_state().is_main_process:
-        checkpoint.unlink(missing_ok=True)  # It is of use only with the teachers before it
+    if growing.checkpoint and not any(found.values()) and dist_state().is_main_process:
+        growing.checkpoint.unlink(missing_ok=True)  # It is of use only with the teachers before it
     if not all(found.values()):
-        train(on_epoch=keep, checkpoint=checkpoint, desc="teacher", dist=dist_state())
+        train(on_epoch=keep, checkpoint=growing.checkpoint, desc="teacher", dist=dist_state())
     if not all(found.values()):
-        raise BadInput(f"{checkpoint} is ahead of the teachers beside it; remove it")
-    return list(found.values())
+        raise BadInput(f"{growing.checkpoint} is ahead of the teachers beside it; remove it")
+    trajectory = list(found.values())
+    curve = [(t.stage, t.accuracy) for t in trajectory]
+    return new_pool(growing.data.train, "prior", (), trajectory[-1], curve, trajectory)
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #bec9d373
 def check_pool_folder(
