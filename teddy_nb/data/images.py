@@ -181,12 +181,9 @@ def _constants(mean, std, device):
 
 # %% ../../nbs/toolkit/data/images.ipynb #82cb6faf
 @patch
-def pixel_range(
-    self: AnyImageSet,
-    device: torch.device | None = None,  # The set's own when None
-) -> tuple[Tensor, Tensor]:  # `[C, 1, 1]` each
+def pixel_range(self: AnyImageSet) -> tuple[Tensor, Tensor]:  # `[C, 1, 1]` each, on the set's device
     "Return what black and white are once normalized"
-    return _constants(tuple(self.mean), tuple(self.std), device or self.device)[2:]
+    return _constants(tuple(self.mean), tuple(self.std), self.device)[2:]
 
 
 @patch
