@@ -26,18 +26,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..core.devices import dist_state, from_first, generator
-from teddy_nb.core.errors import (
-    COUNT,
-    SHARE,
-    BadInput,
-    Checked,
-    Natural,
-    NonNegative,
-    Number,
-    Share,
-    check_value,
-    md_table,
-)
+from ..core.errors import BadInput, Checked, Natural, NonNegative, Number, Share, check_value, md_table
 from ..data.images import ClassInfo, ImageSet, Splits, pixel_stats
 from ..runs.files import json_digest, remove_partials, require_folder, safe_name, tensor_digest
 from ..runs.store import Item, Store, read_item, share, write_item
@@ -273,12 +262,12 @@ def check_manifest(
     check_value("size", m.size, Number(1, 2**14, whole=True))
     check_value("mean", m.mean, [Number()] * m.channels)
     check_value("std", m.std, [Number(1e-12)] * m.channels)
-    check_value("number of classes", len(m.classes), COUNT)
+    check_value("number of classes", len(m.classes), Number(1, whole=True))
     for i, c in enumerate(m.classes):
         check_value(f"class {i}", c, [Number(i, i, whole=True), str, str])
         safe_name(c[1])
     for point in m.curve:
-        check_value("a point of the curve", point, [Number(0), SHARE])
+        check_value("a point of the curve", point, [Number(0), Number(0, 1)])
     for file in (*m.teachers, m.converged, *m.trajectory):
         safe_name(file)
 
