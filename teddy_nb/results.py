@@ -9,6 +9,7 @@ __all__ = ['report_table', 'report_run', 'report']
 from collections.abc import Sequence
 from pathlib import Path
 
+from .core.errors import BadInput
 from .pipeline import read_results
 from .reproduce.tables import read_table, read_titles, show_table
 from .students.scores import result_table
@@ -28,7 +29,8 @@ def report_run(
     path: Path,  # A `results.json` of a run, under whatever name
 ) -> str:
     "Return the results of a run, with a line about its data and students"
-    results = read_results(path)
+    if not (results := read_results(path)):
+        raise BadInput(f"{path} holds no results; restore or remove it")
     p = results[0].protocol
     head = f"**{p['set']['source']}, {p['student']} students** (`{path.name}`, {p['test_images']} test images)"
     return f"{head}\n\n{result_table(results)}"
