@@ -23,7 +23,7 @@ NORMS = {
     "none": lambda width: nn.Identity(),
 }
 
-
+# %% ../../nbs/toolkit/teachers/models.ipynb #39288e81
 class ConvNet(nn.Module):
     "Blocks of conv 3x3, norm, ReLU, average pool 2, then a linear classifier (Gidaris and Komodakis 2018, as in DC/DSA/DM)"
 
