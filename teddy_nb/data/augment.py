@@ -151,10 +151,6 @@ def sample_dsa(
     return name, torch.rand(n, 3, generator=gen)
 
 
-def apply_dsa(
-    x: Tensor,  # Normalized images `[N, C, H, W]`
-    name: str,  # One of `DSA_OPS`
-    params: Tensor,  # Its numbers `[N or 1, 3]`, on the images' device
-) -> Tensor:  # `[N, C, H, W]`
-    "Apply an operation; differentiable in `x`"
+def apply_dsa(x: Tensor, name: str, params: Tensor) -> Tensor:
+    "Apply an operation of `DSA_OPS`, as `sample_dsa` draws it, to normalized images; differentiable in `x`"
     return DSA_OPS[name](x, params)
