@@ -17,21 +17,15 @@ from .augment import AffineConfig, apply_affine, sample_affine
 from .images import ImageSet, random_index_per_class
 
 # %% ../../nbs/toolkit/data/init.ipynb #3aed6fb8
-def join_tiles(
-    x: Tensor,  # `[n * factor**2, C, H, W]`
-    factor: int,
-) -> Tensor:  # `[n, C, H, W]`
-    "Shrink images, and lay `factor` by `factor` of them out in one of their size"
+def join_tiles(x: Tensor, factor: int) -> Tensor:  # `[n, C, H, W]`
+    "Shrink `[n * factor**2, C, H, W]`, and lay `factor` by `factor` of them out in one of their size"
     size = x.shape[-1]
     tiles = F.interpolate(x, size=-(-size // factor), mode="area").unflatten(0, (-1, factor, factor))
     return rearrange(tiles, "n a b c h w -> n c (a h) (b w)")[:, :, :size, :size]
 
 
-def split_tiles(
-    x: Tensor,  # `[n, C, H, W]`, its sides divisible by `factor`
-    factor: int,
-) -> Tensor:  # `[n * factor**2, C, H, W]`
-    "Cut images into `factor` by `factor` parts, and enlarge these to full size (bilinear)"
+def split_tiles(x: Tensor, factor: int) -> Tensor:  # `[n * factor**2, C, H, W]`
+    "Cut `[n, C, H, W]` into `factor` by `factor` parts, and enlarge these to full size (bilinear)"
     tiles = rearrange(x, "n c (a h) (b w) -> (n a b) c h w", a=factor, b=factor)
     return F.interpolate(tiles, size=x.shape[-2:], mode="bilinear")
 
@@ -69,12 +63,7 @@ def tile_indices(indices: range, factor: int) -> range:
     return range(indices.start * factor**2, indices.stop * factor**2)
 
 # %% ../../nbs/toolkit/data/init.ipynb #a1b2c3d5
-def init_pixels(
-    data: ImageSet,
-    init: str,  # `real`, `mosaic` or `noise`
-    ipc: int,  # Images per class
-    seed: int,  # Of the run
-) -> Tensor:  # Normalized `[classes, ipc, C, H, W]`
+def init_pixels(data: ImageSet, init: str, ipc: int, seed: int) -> Tensor:  # Normalized `[classes, ipc, C, H, W]`
     "Stack the first `ipc` starts of every class"
     check_value("ipc", ipc, COUNT)
     return torch.stack([init_images(data, init, seed, i) for i in range(ipc)], 1)

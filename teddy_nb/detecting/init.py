@@ -27,11 +27,7 @@ def shuffled_images(
     return torch.randperm(len(data), generator=generator(seed, key))[:n].tolist()
 
 # %% ../../nbs/toolkit/detecting/init.ipynb #593310ab
-def covering_images(
-    data: DetectionSet,
-    n: int,  # Images
-    seed: int,
-) -> list[int]:  # The first of them are the same whatever `n`
+def covering_images(data: DetectionSet, n: int, seed: int) -> list[int]:  # The first are the same whatever `n`
     "Choose images, each the first of a random order that shows the class with the fewest boxes so far"
     data.check_classes()
     shuffled_images(data, n, seed)  # Refuses what is too many

@@ -95,12 +95,8 @@ def start_set(data: DetectionSet, init: str, n: int, seed: int) -> DistilledDete
     return DistilledDetection.from_pixels(f"start, {init}", data, items, init=init, seed=seed)
 
 # %% ../../nbs/toolkit/detecting/scores.ipynb #b9a3fc2c
-def real_sets(
-    data: DetectionSet,
-    like: DistilledDetection,  # Gives the number of images and of bytes
-    n_students: int,
-) -> dict[str, list[DetectionSet]]:  # Method to a draw of its own for each student
-    "Choose real images to compare a distilled set with"
+def real_sets(data: DetectionSet, like: DistilledDetection, n_students: int) -> dict[str, list[DetectionSet]]:
+    "Choose real images to compare a distilled set with, by its images or its bytes: for each method, a draw per student"
     choices = {
         "random real": lambda seed: shuffled_images(data, len(like), seed),
         "covering real": lambda seed: covering_images(data, len(like), seed),

@@ -22,8 +22,6 @@ from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 from ..core.errors import BadInput
 from ..data.images import ClassInfo, ImageSet, open_image
 from ..data.init import split_tiles
-
-# %% ../../nbs/toolkit/runs/distilled_set.ipynb #56b00d09
 from .files import json_digest, read_json, replaced_folder, safe_name, tensor_digest, write_file
 from .store import share
 
@@ -87,12 +85,10 @@ def dataset_card(self: Distilled, folder: str, **more) -> str:
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #26542ab3
 LICENCES = {
     "digits": "CC BY 4.0 (Alpaydin and Kaynak 1998, UCI Machine Learning Repository)",
-    "cifar10": "none stated by its authors (Krizhevsky 2009)",
-    "cifar100": "none stated by its authors (Krizhevsky 2009)",
-    "tiny_imagenet": "ImageNet's terms of access: non-commercial research and education",
+    **dict.fromkeys(("cifar10", "cifar100"), "none stated by its authors (Krizhevsky 2009)"),
     "imagenet": "ImageNet's terms of access: non-commercial research and education",
-    "imagenette": "ImageNet's terms of access: non-commercial research and education",
 }
+LICENCES |= dict.fromkeys(("tiny_imagenet", "imagenette"), LICENCES["imagenet"])
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #ded70ea4
 @dataclass(frozen=True, eq=False, repr=False)
