@@ -29,9 +29,7 @@ from .teachers.pool import Pool
 
 # %% ../nbs/toolkit/pipeline_detection.ipynb #69340b08
 def make_sets(
-    rows: dict[
-        str, dict
-    ],  # Name to fields of `recipe.synthesis`; `stages` in epochs; or `start` alone, an initialisation
+    rows: dict[str, dict],  # Changes of each: fields of `recipe.synthesis`, `stages` in epochs, or `start` alone
     data: Splits,
     recipe: DetectionRecipe,
     n: int,  # Images of a set

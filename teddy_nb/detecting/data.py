@@ -172,14 +172,13 @@ def _place_boxes(rows, index, shape, size, where):
     "Put boxes into the pixels of the image as it is read, cut at its edges; raises `BadInput` for what cannot be one"
     h, w = shape
     for x1, y1, x2, y2, name, _ in rows:
+        box = f"{x1:g} {y1:g} {x2:g} {y2:g}"
         if name not in index:
             raise BadInput(f"{where} has a box of {name!r}, a class that is not in the list of the set")
         if not (x2 > x1 and y2 > y1):
-            raise BadInput(f"{where} has a box of no area, {x1:g} {y1:g} {x2:g} {y2:g}; mend or remove it")
+            raise BadInput(f"{where} has a box of no area, {box}; mend or remove it")
         if min(x1, y1) < -1 or x2 > w + 1 or y2 > h + 1:
-            raise BadInput(
-                f"{where} has a box {x1:g} {y1:g} {x2:g} {y2:g} outside its {w}x{h} pixels; mend or remove it"
-            )
+            raise BadInput(f"{where} has a box {box} outside its {w}x{h} pixels; mend or remove it")
     b = make_boxes([(*r[:4], index[r[4]], r[5]) for r in rows])
     xyxy, (new_h, new_w) = b.xyxy.clamp(min=0).minimum(torch.tensor([w, h] * 2)), scaled_shape(h, w, size)
     return b._replace(xyxy=xyxy * torch.tensor([new_w / w, new_h / h] * 2))
