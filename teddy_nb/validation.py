@@ -122,9 +122,9 @@ def random_real(
     "Return random real images, as many of each class"
     check_value("ipc", ipc, COUNT)
     idx = torch.stack([random_index_per_class(data, i, seed) for i in range(ipc)], dim=1).flatten()
-    about = {"source": data.name, "method": "random real images", "seed": seed}
+    provenance = {"source": data.name, "method": "random real images", "seed": seed}
     labels = data.labels[idx.to(data.device)]
-    return DistilledSet(f"{data.name}, real", data.take(idx), labels, data.classes, data.mean, data.std, about)
+    return DistilledSet(f"{data.name}, real", data.take(idx), labels, data.classes, data.mean, data.std, provenance)
 
 # %% ../nbs/04_validation.ipynb #c004e1ad
 def random_real_of_equal_bytes(

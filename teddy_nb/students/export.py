@@ -89,9 +89,9 @@ def hub_card(
     head += ["  - {name: image, dtype: image}", "  - {name: class, dtype: string}"]
     head += ["  - name: label", "    dtype:", "      class_label:", "        names:"]
     names = [f"          '{c.index}': {json.dumps(c.name)}" for c in data.classes]
-    about = f"{len(data)} images of {data.size}x{data.size} pixels, {data.ipc} per class, distilled from {source}."
+    summary = f"{len(data)} images of {data.size}x{data.size} pixels, {data.ipc} per class, distilled from {source}."
     made = [f"- {k}: {v}" for k, v in data.provenance.items()]
-    return "\n".join(["---", *head, *names, "---", "", f"# {data.name}", "", about, "", *made, ""])
+    return "\n".join(["---", *head, *names, "---", "", f"# {data.name}", "", summary, "", *made, ""])
 
 # %% ../../nbs/toolkit/students/export.ipynb #dec6f7b2
 FORMATS: dict[str, Callable] = {"imagefolder": write_image_folder, "ddranking": write_ddranking, "hub": write_hub}
@@ -103,7 +103,7 @@ def export_set(
     kind: str = "imagefolder",  # or `ddranking`, `hub`
     epochs: int = 10,  # Of `imagefolder`
 ) -> Path:  # The folder
-    "Write a distilled set for those who do not have this package; whole or not at all"
+    "Write a distilled set for those who do not have this package; complete or not at all"
     check_value("epochs", epochs, COUNT)
     check_value("format", kind, *FORMATS)
     folder = Path(folder)

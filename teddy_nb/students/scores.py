@@ -63,7 +63,7 @@ def check_row(
         if row.cfg.is_soft:
             row.labels_from.check_matches(distilled)
 
-
+# %% ../../nbs/toolkit/students/scores.ipynb #154feb25
 def check_distilled(
     distilled: DistilledSet,
     test: ImageSet,
@@ -89,7 +89,7 @@ class Student(NamedTuple):
     seed: int  # Of weights, order and, with class labels, augmentation
     key: dict  # JSON values: all that its scores depend on
 
-
+# %% ../../nbs/toolkit/students/scores.ipynb #fbcc8db4
 def list_students(
     rows: list[Row],
     test: ImageSet,
