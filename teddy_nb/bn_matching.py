@@ -57,11 +57,12 @@ def teddy_loss(
 def synth_block(
     engine: Engine,  # Pool, data, settings and seed, with what all blocks share
     indices: range,  # Of the images to make
-    on_step: Callable[[int, Tensor, Losses], None] | None = None,  # Called with step, images, losses
-) -> Item:  # Normalized `images` `[indices, classes, C, H, W]` and their `losses` `[groups, steps, 4]`
-    "Take all steps on the images of some indices, which depend on `engine` and `indices` alone; raises `Diverged`"
-    synth, losses, steps = Synthesizer(engine, indices), [], range(engine.cfg.iterations)
-    for a in tqdm(steps[::CHECK_EVERY], f"image {indices[0]}", unit=f"{CHECK_EVERY} steps", leave=False):
+    on_step: Callable | None = None,  # Called with step, images and `Losses`
+) -> Item:  # `images` `[indices, classes, C, H, W]`, `losses` `[groups, steps, 4]`
+    "Take all steps on the images of some indices; raises `Diverged`"
+    synth, losses = Synthesizer(engine, indices), []
+    steps = range(engine.cfg.iterations)
+    for a in tqdm(steps[::CHECK_EVERY], f"image {indices[0]}", leave=False):
         chunk, last_good = steps[a : a + CHECK_EVERY], synth.x.detach().clone()
         for n, drawn in zip(chunk, synth.draw(chunk), strict=True):
             losses.append(synth.step(n, *drawn))
@@ -80,15 +81,19 @@ def synthesize(
     cfg: SynthesisConfig,
     ipc: int,  # Images per class
     seed: int = 0,  # Of the run
-    store: Store = Store(),  # Keeps the blocks, and at its root the statistics; processes with the same folder share the work
+    store: Store = Store(),  # Keeps the blocks, which processes share
 ) -> DistilledSet:
-    "Distil `data` into `ipc` images per class with the teachers of `pool`; raises `BadInput` for what cannot work"
+    "Distil `data` with the teachers of `pool`; raises `BadInput` for what cannot work"
     check_synthesis(pool, data, cfg, ipc)
     engine = Engine(pool, data, cfg, seed, store)
     blocks = engine.blocks(ipc)
-    made = store.each(blocks, lambda name: synth_block(engine, blocks[name]), engine.key(), "synthesis")
-    images = torch.empty(data.n_classes, ipc, data.channels, data.size, data.size, dtype=torch.uint8)
+    make = lambda name: synth_block(engine, blocks[name])
+    made = store.each(blocks, make, engine.key(), "synthesis")
+    shape = data.n_classes, ipc, data.channels, data.size, data.size
+    images = torch.empty(shape, dtype=torch.uint8)
     for indices, block in zip(blocks.values(), made, strict=True):
-        images[:, indices.start : indices.stop] = data.denormalize(block.tensors["images"].cpu()).transpose(0, 1)
-    distilled = DistilledSet.from_pixels(images.to(data.device), data, **engine.provenance())
+        pixels = data.denormalize(block.tensors["images"].cpu())
+        images[:, indices.start : indices.stop] = pixels.transpose(0, 1)
+    made_by = engine.provenance()
+    distilled = DistilledSet.from_pixels(images.to(data.device), data, **made_by)
     return replace(distilled, factor=cfg.factor)
