@@ -17,20 +17,10 @@ from typing import Annotated, Any, Literal, get_args
 import tomli_w
 from fastcore.basics import patch
 
-from teddy_nb.core.errors import (
-    POSITIVE,
-    BadInput,
-    Checked,
-    Count,
-    Natural,
-    NonNegative,
-    Number,
-    Positive,
-    Share,
-    check_value,
-)
+from .core.errors import BadInput, Checked, Count, Natural, NonNegative, Number, Positive, Share, check_value
 from .data.augment import AffineConfig
 from .data.init import INITS
+from .runs.files import without_none
 
 # %% ../nbs/toolkit/config.ipynb #09eec6fe
 @dataclass(frozen=True)
@@ -56,7 +46,7 @@ class Trained(Checked):
 
     def __post_init__(self):
         super().__post_init__()
-        check_value(f"training.epochs of {type(self).__name__}", self.training.epochs, POSITIVE)
+        check_value(f"training.epochs of {type(self).__name__}", self.training.epochs, Number(0, open=True))
 
 
 @dataclass(frozen=True)
@@ -162,11 +152,8 @@ def extractor_part(self: SynthesisConfig) -> SynthesisConfig:
 
 
 @patch
-def check_factor(
-    self: SynthesisConfig,
-    size: int,  # Height and width of the images, pixels
-) -> None:
-    "Raise `BadInput` for small images that do not fill a large one"
+def check_factor(self: SynthesisConfig, size: int) -> None:
+    "Raise `BadInput` for small images that do not fill a large one of `size` by `size` pixels"
     if size % self.factor:
         raise BadInput(f"factor {self.factor} does not divide {size} pixels; choose one that does, such as 1")
 
@@ -258,18 +245,12 @@ def _field_value(field: Field, value, old, where):
     return make_config(kind, value, old if type(old) is kind else None, where)
 
 
-def override(
-    cfg: Any,  # A configuration
-    changes: dict,  # Field to value; a table where a field is a configuration itself
-    where: str = "recipe",  # What `cfg` is called in errors
-) -> Any:  # As `cfg`
-    "Return a configuration with some fields changed; raises `BadInput` for one that it does not have"
+def override(cfg: Any, changes: dict, where: str = "recipe") -> Any:
+    "Return a configuration with some fields changed, as `make_config` takes them"
     return make_config(type(cfg), changes, cfg, where)
 
 # %% ../nbs/toolkit/config.ipynb #4359eaec
-def read_toml(
-    path: str | Path,
-) -> dict:
+def read_toml(path: str | Path) -> dict:
     "Return what a TOML file holds; raises `BadInput` if it is none"
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -277,15 +258,9 @@ def read_toml(
         raise BadInput(f"{path} cannot be read as TOML ({e}); start from what --show-recipe prints") from e
 
 
-def recipe_toml(
-    recipe: Recipe,
-) -> str:
+def recipe_toml(recipe: Recipe) -> str:
     "Return a recipe as TOML; fields that are not set are left out"
-
-    def known(value):
-        return {k: known(v) for k, v in value.items() if v is not None} if isinstance(value, dict) else value
-
-    return tomli_w.dumps(known(asdict(recipe)))
+    return tomli_w.dumps(without_none(asdict(recipe)))
 
 # %% ../nbs/toolkit/config.ipynb #00f0cd5e
 PRESETS = Path(str(files("teddy_nb") / "recipes"))
@@ -308,18 +283,13 @@ def get_recipe(
     return make_config(Recipe, values, base)
 
 # %% ../nbs/toolkit/config.ipynb #a4ede3de
-def default_recipe(
-    dataset: str,  # A named dataset, or a folder of images
-    kind: str = "prior",  # or `post`: the kind of pool
-) -> Recipe:
-    "Return the preset of a dataset, or that of any folder"
+def default_recipe(dataset: str, kind: str = "prior") -> Recipe:
+    "Return the preset of a named dataset, or that of any folder, for a `prior` or a `post` pool"
     name = f"{dataset}_{kind}"
     return get_recipe(name if name in RECIPES else f"folder_{kind}")
 
 
-def get_protocol(
-    name: str,  # One of `PROTOCOLS`
-) -> EvalConfig:
+def get_protocol(name: str) -> EvalConfig:
     "Return a published protocol by its name; raises `BadInput` that lists the known ones"
     if name not in PROTOCOLS:
         raise BadInput(f"unknown protocol {name!r}; choose one of {', '.join(PROTOCOLS)}")

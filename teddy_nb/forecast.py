@@ -65,10 +65,8 @@ DATASET_SHAPES = {  # Training images, channels, classes
 }  # fmt: skip
 
 
-def stand_in(
-    recipe: Recipe,
-) -> tuple[ImageSet, int]:  # One black image per class; number of training images
-    "Return data of the shape of a preset's dataset; raises `BadInput` for a preset of any folder"
+def stand_in(recipe: Recipe) -> tuple[ImageSet, int]:
+    "Return a black image per class of a preset's dataset, and its size; raises `BadInput` for a preset of any folder"
     name = next((n for n in DATASET_SHAPES if recipe.name.startswith(f"{n}_")), None)
     if name is None:
         raise BadInput(f"the preset {recipe.name} is for any folder; name the folder (--dataset)")
@@ -81,11 +79,8 @@ def stand_in(
 MIN_TIMED_SECONDS, MOST_STEPS = 0.3, 50
 
 
-def measure(
-    step: Callable[[], object],
-    device: torch.device,
-) -> tuple[float, int]:  # Seconds of a step; bytes at the peak, of the device or on a CPU of the process
-    "Time a few calls of `step`, without the first"
+def measure(step: Callable[[], object], device: torch.device) -> tuple[float, int]:
+    "Time a few calls of `step`, without the first; return its seconds, and the peak of memory in bytes"
     times = []
     _peak_memory(device, reset=True)
     while len(times) < 3 or (sum(times[1:]) < MIN_TIMED_SECONDS and len(times) < MOST_STEPS):
@@ -110,13 +105,8 @@ def _peak_memory(device, reset=False):
     return 0
 
 # %% ../nbs/toolkit/forecast.ipynb #33a6a539
-def measure_network(
-    plan: Plan,
-    arch: str,  # A name `build_model` knows
-    batch: int,  # Images at once
-    training: TrainConfig | None = None,  # A forward pass is timed when None
-) -> tuple[float, float]:  # Seconds for each image; bytes at the peak
-    "Time a network on images of noise; on a CPU on at most 16"
+def measure_network(plan: Plan, arch: str, batch: int, training: TrainConfig | None = None) -> tuple[float, float]:
+    "Return the seconds of an image in training, or in a forward pass when None, and the peak of memory in bytes"
     data, model = plan.data, new_model(arch, plan.data, 0).train(training is not None)
     n = batch if data.device.type != "cpu" else min(batch, 16)
     before = _peak_memory(data.device, reset=True)
@@ -131,10 +121,8 @@ def measure_network(
     return seconds / n, before + (peak - before) * batch / n
 
 # %% ../nbs/toolkit/forecast.ipynb #11791566
-def reading_seconds(
-    plan: Plan,  # Its first files are read; where it has none, a generated JPEG of 500 x 375
-) -> float:  # For each image, with as many workers as there are cores, at most eight
-    "Time the reading of images; nothing where the set fits into memory"
+def reading_seconds(plan: Plan) -> float:
+    "Time the reading of an image, the set's or a generated JPEG of 500 x 375; nothing where the set fits into memory"
     data = plan.data
     if plan.n_images * data.channels * data.size**2 <= IN_MEMORY_BYTES:
         return 0.0

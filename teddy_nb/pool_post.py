@@ -166,9 +166,9 @@ def make_members(
     for j, (tuning, target) in enumerate(tqdm(finetune_schedule(cfg, targets), "pruning", leave=False)):
         member = growing.find(teacher_file(network.arch, 0, j))
         if member is None:
-            member = growing.keep(make_member(network, growing.data, ratio, tuning, target, seed + j, j))
+            member = make_member(network, growing.data, ratio, tuning, target, seed + j, j)
             scores = {"accuracy": round(member.accuracy, 4), "target_accuracy": target, "macs": member.macs}
-            growing.log(pruned=j, epochs=member.stage, lr=tuning.lr, **scores)
+            growing.keep(member, pruned=j, epochs=member.stage, lr=tuning.lr, **scores)
         members.append(member)
     return members
 

@@ -61,9 +61,7 @@ def default_device() -> torch.device:
     return dist_state().device
 
 # %% ../../nbs/toolkit/core/devices.ipynb #6d2519dd
-def from_first(
-    value: Any,  # Anything that can be pickled
-) -> Any:  # The first process's
+def from_first(value: Any) -> Any:
     "Return the value that the first process of a launcher has, in all of its processes"
     if dist_state().num_processes == 1:
         return value
@@ -89,24 +87,18 @@ def can_compile() -> bool:
     return any(shutil.which(c) for c in (os.environ.get("CXX", "g++"), "clang++"))
 
 # %% ../../nbs/toolkit/core/devices.ipynb #a329d3a4
-def derive_seed(
-    *key: float | str,  # What the random numbers are for, e.g. `(seed, "crop", image, step)`
-) -> int:  # In `[0, 2**63)`
-    "Return a seed that depends on nothing but `key`"
+def derive_seed(*key: float | str) -> int:  # In `[0, 2**63)`
+    "Return a seed that depends on nothing but what its numbers are for, such as `(seed, 'crop', image, step)`"
     return int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:8], "little") >> 1
 
 
-def generator(
-    *key: float | str,  # What the random numbers are for
-) -> Generator:  # On the CPU, so that every device sees the same numbers
+def generator(*key: float | str) -> Generator:  # On the CPU, so that every device sees the same numbers
     "Return a random generator that depends on nothing but `key`"
     return Generator().manual_seed(derive_seed(*key))
 
 # %% ../../nbs/toolkit/core/devices.ipynb #340da905
 @contextmanager
-def seeded(
-    *key: float | str,  # What the random numbers are for
-) -> Iterator[None]:
+def seeded(*key: float | str) -> Iterator[None]:
     "Seed PyTorch's global generators by `key` for the length of a block, and restore their states afterwards"
     kind = _accelerator()
     devices = [torch.accelerator.current_device_index()] if kind else []
@@ -117,9 +109,7 @@ def seeded(
         yield
 
 # %% ../../nbs/toolkit/core/devices.ipynb #c68a09ba
-def run_slow(
-    needs: str,  # What the cell takes, such as `CIFAR-10 and 20 minutes`
-) -> bool:
+def run_slow(needs: str) -> bool:
     "Return whether slow cells run, which the environment variable `TEDDY_SLOW` decides; print a line if not"
     if not os.environ.get("TEDDY_SLOW"):
         print(f"skipped: this cell needs {needs}; set TEDDY_SLOW=1 to run it")

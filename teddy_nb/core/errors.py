@@ -43,12 +43,8 @@ class Number(NamedTuple):
 COUNT, POSITIVE, SHARE = Number(1, whole=True), Number(0, open=True), Number(0, 1)
 
 # %% ../../nbs/toolkit/core/errors.ipynb #afeb83f6
-def check_value(
-    name: str,  # Of the argument or field, for the message
-    value: Any,  # What was given
-    *allowed: Any,  # Values, types, `Number`s, or lists of these for a tuple
-) -> None:
-    "Raise `BadInput` if `value` is none of what is allowed"
+def check_value(name: str, value: Any, *allowed: Any) -> None:
+    "Raise `BadInput` if `value` is none of what is allowed: values, types, `Number`s, or lists of these for a tuple"
     if not any(_allows(a, value) for a in allowed):
         raise BadInput(f"{name} is {value!r}; choose {' or '.join(map(_describe, allowed))}")
 
@@ -77,10 +73,8 @@ NonNegative, Natural = Annotated[float, Number(0)], Annotated[int, Number(0, who
 _PLAIN = {bool: (True, False), int: (Number(whole=True),), float: (Number(),), NoneType: (None,)}
 
 
-def allowed_by(
-    annotation: Any,  # Of a field
-) -> tuple:  # What `check_value` takes
-    "Return the values, types and ranges that a type annotation allows"
+def allowed_by(annotation: Any) -> tuple:
+    "Return the values, types and ranges that the annotation of a field allows, as `check_value` takes them"
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return args
@@ -101,32 +95,23 @@ class Checked:
             check_value(f"{field.name} of {type(self).__name__}", getattr(self, field.name), *allowed_by(field.type))
 
 # %% ../../nbs/toolkit/core/errors.ipynb #c6237478
-def sample_std(
-    values: Sequence[float],  # One a student
-) -> float:
+def sample_std(values: Sequence[float]) -> float:
     "Return the sample's standard deviation; 0 for a single value"
     return stdev(values) if len(values) > 1 else 0.0
 
 
-def format_mean_std(
-    values: Sequence[float],  # One a student, in percent
-) -> str:
-    "Return mean and deviation, to a tenth; of a single value no deviation"
+def format_mean_std(values: Sequence[float]) -> str:
+    "Return mean and deviation in percent, to a tenth; of a single value no deviation"
     return f"{mean(values):.1f}" + f" ± {sample_std(values):.1f}" * (len(values) > 1)
 
 # %% ../../nbs/toolkit/core/errors.ipynb #217a7da0
-def plural(
-    n: int,
-    noun: str,  # For one of them
-) -> str:
+def plural(n: int, noun: str) -> str:
     "Return a number and its noun, such as `1 image` or `2 images`"
     return f"{n} {noun}{'s' * (n != 1)}"
 
 # %% ../../nbs/toolkit/core/errors.ipynb #21a6a97e
-def md_table(
-    rows: Sequence[Sequence],  # Cells by row; the first row is the head
-) -> str:
-    "Return `rows` as a Markdown table, padded so that it reads on a terminal too"
+def md_table(rows: Sequence[Sequence]) -> str:
+    "Return rows, the first of them the head, as a Markdown table, padded so that it reads on a terminal too"
     head, *body = ([str(v) for v in row] for row in rows)
     widths = [max(3, *map(len, column)) for column in zip(head, *body, strict=True)]
     lines = [head, ["-" * w for w in widths], *body]

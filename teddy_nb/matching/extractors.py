@@ -24,15 +24,7 @@ from ..teachers.training import new_model
 class Extractors:
     "Networks of random weights, one a step, and the class means of real images in them"
 
-    def __init__(
-        self,
-        arch: str,  # A name `build_model` knows
-        data: ImageSet,  # On the device to work on
-        cfg: SynthesisConfig,  # With `n_extractors`
-        seed: int,  # Of the run
-        matching: Matching,
-        store: Store = Store(),  # Keeps stored class means
-    ):
+    def __init__(self, arch: str, data: ImageSet, cfg: SynthesisConfig, seed: int, matching: Matching, store=Store()):
         self.arch, self.data, self.cfg, self.seed, self.matching = arch, data, cfg, seed, matching
         self.store = store.root / "statistics"
         self.part, self.nets, self.means = cfg.extractor_part, {}, {}
@@ -60,11 +52,8 @@ def net(self: Extractors, j: int) -> HookedNet:
 # %% ../../nbs/toolkit/matching/extractors.ipynb #4f6b1fb7
 @patch
 @torch.no_grad()
-def compute_means(
-    self: Extractors,
-    j: int,  # Number of the network
-) -> Tensor:  # `[augmentations, classes, F]`
-    "Compute the class means of real images under every stored augmentation, of images drawn anew for each"
+def compute_means(self: Extractors, j: int) -> Tensor:  # `[augmentations, classes, F]`
+    "Compute the class means of real images in network `j` under every stored augmentation, of images drawn anew for each"
     ops, data = make_augment(self.data, self.cfg, self.seed, range(1)).stored, self.data
     rows = []
     for a, op in enumerate(ops):
@@ -78,10 +67,7 @@ def compute_means(
 
 # %% ../../nbs/toolkit/matching/extractors.ipynb #a0a8fc91
 @patch
-def load_or_compute_means(
-    self: Extractors,
-    j: int,  # Number of the network
-) -> Tensor:  # `[augmentations, classes, F]`
+def load_or_compute_means(self: Extractors, j: int) -> Tensor:  # `[augmentations, classes, F]`
     "Read the class means of network `j` that an earlier run stored, or compute them"
     what = f"{self.cfg.stored_augmentations}x{self.cfg.batch_real}-{self.cfg.precision}-{self.seed}"
     name = f"{stats_key(self.net(j).model, self.data)}-means-{what}"

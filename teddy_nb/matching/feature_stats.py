@@ -40,9 +40,7 @@ def norm_layers(model: nn.Module) -> dict[str, nn.Module]:  # Layer name to modu
     raise BadInput(f"{type(model).__name__} has no norm layer whose statistics could be matched; choose another model")
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #7d69904d
-def batch_stats(
-    x: Tensor,  # Features of one layer, `[N, C, H, W]` or `[N, C]`
-) -> tuple[Tensor, Tensor]:  # Mean and biased variance, `[C]` each
+def batch_stats(x: Tensor) -> tuple[Tensor, Tensor]:  # Features `[N, C, ...]` to mean and biased variance, `[C]` each
     "Compute mean and variance of each channel over batch and positions (the left side of Eq. 12)"
     var, mean = torch.var_mean(x, dim=[d for d in range(x.dim()) if d != 1], correction=0)
     return mean, var
@@ -145,6 +143,16 @@ class HookedNet(nn.Module):
             m.shift = shifts[i] if shifts else getattr(m, "running_mean", zero)
             m.register_forward_pre_hook(_hook_moments)
 
+    def forward(self, x: Tensor) -> TeacherOutput:  # Of normalized images `[B, C, H, W]`
+        "Run the network and collect what the hooks saw"
+        half = self.precision == "bf16"
+        x = x.contiguous(memory_format=torch.channels_last) if half else x
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+            logits = self.model(x)
+        stats = [vars(m).pop("stats") for m in self.layers.values()]
+        m1, m2 = zip(*stats, strict=True) if stats else ((), ())
+        return TeacherOutput(logits.to(self.head.weight.dtype), vars(self.head).pop("stats"), m1, m2)
+
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #2b8150fc
 def _hook_moments(module, args):
     x = args[0].movedim(-1, 1) if type(module) is nn.LayerNorm else args[0]  # A plain LayerNorm has the channels last
@@ -153,21 +161,6 @@ def _hook_moments(module, args):
 
 def _hook_features(module, args):
     module.stats = args[0].to(module.weight.dtype)
-
-# %% ../../nbs/toolkit/matching/feature_stats.ipynb #fadd930d
-@patch
-def forward(
-    self: HookedNet,
-    x: Tensor,  # Normalized images `[B, C, H, W]`
-) -> TeacherOutput:
-    "Run the network and collect what the hooks saw"
-    half = self.precision == "bf16"
-    x = x.contiguous(memory_format=torch.channels_last) if half else x
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
-        logits = self.model(x)
-    stats = [vars(m).pop("stats") for m in self.layers.values()]
-    m1, m2 = zip(*stats, strict=True) if stats else ((), ())
-    return TeacherOutput(logits.to(self.head.weight.dtype), vars(self.head).pop("stats"), m1, m2)
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #087f3ecc
 class TargetStats(NamedTuple):
@@ -185,9 +178,7 @@ class TargetStats(NamedTuple):
         return cls(*zip(*running_stats(model).values(), strict=True))
 
     @classmethod
-    def from_batch(
-        cls, out: TeacherOutput, groups: int, classes: int
-    ) -> "TargetStats":  # With a leading axis `[groups]`
+    def from_batch(cls, out: TeacherOutput, groups: int, classes: int) -> "TargetStats":  # A leading axis `[groups]`
         "Average the moments of images, ordered by group, image and class, over each group and each class of a group"
         m1, m2 = ([v.view(groups, -1, classes, v.shape[-1]) for v in m] for m in (out.m1, out.m2))
         mean, class_mean = tuple(v.mean((1, 2)) for v in m1), tuple(v.mean(1) for v in m1)
@@ -275,12 +266,8 @@ def load_or_compute_stats(
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #a6f0c343
 @patch
-def for_classes(
-    self: TargetStats,
-    net: HookedNet,
-    y: Tensor,  # The classes of a batch, `[K]`
-) -> TargetStats:  # Means less the shifts of `net`; rows of the classes `y`
-    "Return the statistics that a batch of these classes should have"
+def for_classes(self: TargetStats, net: HookedNet, y: Tensor) -> TargetStats:  # Means less the shifts of `net`
+    "Return the statistics that a batch of the classes `y` `[K]` should have"
     shifted = lambda means: tuple(m - layer.shift for m, layer in zip(means, net.layers.values(), strict=True))
     if self.features is None:
         return TargetStats(shifted(self.mean), self.var)

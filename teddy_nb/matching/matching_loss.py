@@ -48,21 +48,16 @@ class Losses(NamedTuple):
         return cls(*(sum(v * s for v, s in zip(values, shares, strict=True)) for values in zip(*losses, strict=True)))
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #8ea99fbd
-def mean_losses(
-    folder: Path,  # Of the blocks of a run
-) -> dict[str, list[float]]:  # Name to one value a step
-    "Average the losses over all images; terms that were not computed are left out"
+def mean_losses(folder: Path) -> dict[str, list[float]]:  # Name to one value a step
+    "Average the losses over all images of the blocks in a folder; terms that were not computed are left out"
     blocks = [read_item(path).tensors["losses"] for path in sorted(folder.glob("[0-9]*.safetensors"))]
     means = torch.cat(blocks).mean(0)
     return {name: column.tolist() for name, column in zip(LOSS_NAMES, means.T, strict=True) if column.any()}
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #80033dd3
 def stat_distance(
-    mean: Tensor,  # `[..., C]`
-    var: Tensor,  # `[..., C]`
-    target_mean: Tensor,  # `[..., C]`
-    target_var: Tensor,  # `[..., C]`
-) -> Tensor:  # `[...]`
+    mean: Tensor, var: Tensor, target_mean: Tensor, target_var: Tensor
+) -> Tensor:  # `[..., C]` to `[...]`
     "Compute the L2 norm of the mean difference plus that of the variance difference (one layer of Eq. 14)"
     return (mean - target_mean).norm(dim=-1) + (var - target_var).norm(dim=-1)
 
@@ -129,11 +124,7 @@ def extract(net: HookedNet, x: Tensor) -> TeacherOutput:
     return net(x)
 
 
-def extract_microbatched(
-    micro_batch: int,  # Images in one pass
-    net: HookedNet,
-    x: Tensor,  # Images
-) -> TeacherOutput:
+def extract_microbatched(micro_batch: int, net: HookedNet, x: Tensor) -> TeacherOutput:
     "Do what `extract` does with no more than `micro_batch` images in memory at once"
     outputs = [extract(net, part).to_list() for part in x.split(micro_batch)]
     return TeacherOutput.from_list([torch.cat(v) for v in zip(*outputs, strict=True)])
@@ -166,15 +157,9 @@ class Matching:
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #f5b17cb2
 @patch
-def halve_micro_batch(
-    self: Matching,
-    e: RuntimeError,  # Raised by a pass
-    n: int,  # Images of the batch
-):
-    "Make the next pass smaller; raises `e` if it has another cause, `BadInput` if no smaller pass is allowed"
-    if not (
-        isinstance(e, torch.OutOfMemoryError) or "can't allocate memory" in str(e)
-    ):  # CPUs have no error of their own
+def halve_micro_batch(self: Matching, e: RuntimeError, n: int):
+    "Make the next pass of `n` images smaller; raises `e` if it has another cause, `BadInput` if it must not be smaller"
+    if not isinstance(e, torch.OutOfMemoryError) and "can't allocate memory" not in str(e):  # Of a GPU, of a CPU
         raise e
     tried = min(self.micro_batch or n, n)
     half = -(-tried // 2)
@@ -207,14 +192,8 @@ def loss_and_grad(
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #06102e73
 @patch
-def real_targets(
-    self: Matching,
-    net: HookedNet,
-    x: Tensor,  # Normalized real images, ordered by group, then by image, then by class
-    groups: int,
-    classes: int,  # In the batch
-) -> TargetStats:  # A leading axis `[groups]`
-    "Compute the statistics of real images, as targets for the synthetic ones"
+def real_targets(self: Matching, net: HookedNet, x: Tensor, groups: int, classes: int) -> TargetStats:
+    "Compute the statistics of real images, ordered by group, then by image, then by class, as targets `[groups, ...]`"
     while True:
         try:
             out = extract_microbatched(self.micro_batch, net, x) if self.micro_batch else self.extract(net, x)

@@ -22,12 +22,8 @@ from ..teachers.models import last_linear
 from ..teachers.training import new_model
 
 # %% ../../nbs/toolkit/methods/dm.ipynb #34b92343
-def feature_network(
-    name: str,  # A name `build_model` knows
-    data: ImageSet,  # Gives channels, classes and size
-    *key: int,  # Of the random weights
-) -> nn.Module:  # On the data's device, without gradients
-    "Return a network of random weights that maps images to their last features"
+def feature_network(name: str, data: ImageSet, *key: int) -> nn.Module:  # On the data's device, without gradients
+    "Return a network that maps images to their last features; its random weights depend on `key`"
     model = new_model(name, data, derive_seed(*key))
     last = last_linear(model)
     model.set_submodule(next(n for n, m in model.named_modules() if m is last), nn.Identity())

@@ -20,7 +20,7 @@ import tomli_w
 from fastcore.basics import patch
 
 from ..core.errors import BadInput
-from .files import append_line, json_digest, logged_seconds, remove_partials, write_file
+from .files import append_line, json_digest, logged_seconds, remove_partials, without_none, write_file
 from .store import Store, share
 
 # %% ../../nbs/toolkit/runs/run.ipynb #347fb05b
@@ -37,27 +37,15 @@ def environment() -> dict[str, str]:
     return {"python": platform.python_version(), "machine": platform.machine(), **packages, "commit": commit}
 
 # %% ../../nbs/toolkit/runs/run.ipynb #28fa4bb3
-def write_settings(
-    path: Path,  # Of a `recipe.toml`
-    settings: dict,  # JSON values; `recipe` among them
-):
-    "Write settings as TOML, without those that are not set"
+def write_settings(path: Path, settings: dict):
+    "Write settings, `recipe` among them, as TOML, without those that are not set"
     run = {k: v for k, v in settings.items() if k != "recipe"} | {"environment": environment()}
-    values = _known({**settings.get("recipe", {}), "run": run})
+    values = without_none({**settings.get("recipe", {}), "run": run})
     values["run"]["digest"] = json_digest(values)
     write_file(path, tomli_w.dumps(values))
 
-
-def _known(value):
-    "Drop what is None, for which TOML has no word"
-    if isinstance(value, dict):
-        return {k: _known(v) for k, v in value.items() if v is not None}
-    return [_known(v) for v in value] if isinstance(value, list | tuple) else value
-
 # %% ../../nbs/toolkit/runs/run.ipynb #fcd14594
-def read_settings(
-    path: Path,  # Of a `recipe.toml`
-) -> dict:  # As `write_settings` was given them, without the environment
+def read_settings(path: Path) -> dict:  # As `write_settings` was given them, without the environment
     "Read settings back; raises `BadInput` if the file is damaged or was altered"
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -72,16 +60,11 @@ def read_settings(
 
 # %% ../../nbs/toolkit/runs/run.ipynb #4b10ca71
 class Run:
-    "A run folder"
+    "A run folder: `settings` are all that decides its results, and `listener` is called with every line of its log"
 
-    def __init__(
-        self,
-        path: str | Path,  # Made if it does not exist
-        settings: dict,  # All that decides the results; JSON values
-        listener: Callable | None = None,  # Called with every line that is logged
-    ):
+    def __init__(self, path: str | Path, settings: dict, listener: Callable | None = None):
         self.path, self.recipe, self.listener = Path(path), Path(path) / "recipe.toml", listener
-        settings = _known(json.loads(json.dumps(settings)))
+        settings = without_none(json.loads(json.dumps(settings)))
         self.digest = json_digest(settings)
         try:
             remove_partials(self.path)
@@ -112,10 +95,6 @@ def log(self: Run, **line):
 
 
 @patch
-def seconds(
-    self: Run,
-    what: str = "",  # Kind of work; any when empty
-    **fields,  # That the lines must have, such as `method="Teddy"`
-) -> float:  # Sum over all sittings and processes
-    "Add up the time spent so far"
+def seconds(self: Run, what: str = "", **fields) -> float:
+    "Add up the time spent so far, as `logged_seconds` does"
     return logged_seconds(self.path / "log.jsonl", what, **fields)

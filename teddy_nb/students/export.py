@@ -22,12 +22,8 @@ from ..runs.files import replaced_folder, require_folder, safe_name
 from .labels import LabelledSet, load_distilled
 
 # %% ../../nbs/toolkit/students/export.ipynb #d5eb2915
-def write_image_folder(
-    data: LabelledSet,
-    folder: Path,  # New
-    epochs: int,  # The first ones of the labels; class labels have one
-):
-    "Write augmented images as an ImageFolder, and their labels as `labels.npy`, `[images, classes]`"
+def write_image_folder(data: LabelledSet, folder: Path, epochs: int):
+    "Write the augmented images of the first epochs as an ImageFolder, and labels as `labels.npy`, `[images, classes]`"
     classes = sorted(data.data.classes, key=lambda c: c.folder)  # As ImageFolder counts them
     columns, rows = [c.index for c in classes], {}
     for epoch in range(min(epochs, data.epochs)):
@@ -45,10 +41,7 @@ def write_image_folder(
 DDRANKING_CIFAR = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))  # For both CIFAR sets; ImageNet's for all others
 
 
-def write_ddranking(
-    data: LabelledSet,
-    folder: Path,  # New
-):
+def write_ddranking(data: LabelledSet, folder: Path):
     "Write `images.pt` `[N, 3, H, W]`, `labels.pt` `[N]` and `lr.pt`, as DD-Ranking's metrics take them"
     data, folder = data.data, Path(folder)
     source = data.provenance.get("source", "")
@@ -62,10 +55,7 @@ def write_ddranking(
     torch.save(torch.tensor(0.01), folder / "lr.pt")  # DM's
 
 # %% ../../nbs/toolkit/students/export.ipynb #3482ab5e
-def write_hub(
-    data: LabelledSet,
-    folder: Path,  # New
-):
+def write_hub(data: LabelledSet, folder: Path):
     "Write images with `metadata.jsonl` and a dataset card, as the Hugging Face Hub shows and `load_dataset` reads them"
     data, train = data.data, Path(folder) / "train"
     train.mkdir(parents=True)
@@ -77,9 +67,7 @@ def write_hub(
     (train.parent / "README.md").write_text(hub_card(data), encoding="utf-8")
 
 # %% ../../nbs/toolkit/students/export.ipynb #9aa76689
-def hub_card(
-    data: DistilledSet,
-) -> str:
+def hub_card(data: DistilledSet) -> str:
     "Write a dataset card whose head names licence, task and classes"
     source = data.provenance.get("source", "")
     head = [f"pretty_name: {json.dumps(f'Distilled {data.name}')}", "license: other"]
@@ -116,11 +104,8 @@ def export_set(
     return folder
 
 # %% ../../nbs/toolkit/students/export.ipynb #408b6aff
-def push_folder(
-    folder: str | Path,  # From `export_set`, as `hub`
-    repo: str,  # `user/name` on the Hugging Face Hub; made if it does not exist
-) -> str:  # Its address
-    "Upload a folder as a dataset, with the token that `hf auth login` keeps; raises `BadInput` without the package or the right to"
+def push_folder(folder: str | Path, repo: str) -> str:  # Its address
+    "Upload a `hub` folder as the dataset `user/name`, with the token of `hf auth login`; raises `BadInput` without the package or the right to"
     try:
         from huggingface_hub import HfApi
     except ImportError as e:
@@ -129,7 +114,6 @@ def push_folder(
         address = HfApi().create_repo(repo, repo_type="dataset", exist_ok=True)
         HfApi().upload_folder(folder_path=folder, repo_id=repo, repo_type="dataset")
     except (OSError, ValueError) as e:  # Its errors are kinds of these
-        raise BadInput(
-            f"{folder} could not be pushed to {repo} ({str(e).splitlines()[0]}); log in with `hf auth login`"
-        ) from e
+        reason = str(e).splitlines()[0]
+        raise BadInput(f"{folder} could not be pushed to {repo} ({reason}); log in with `hf auth login`") from e
     return str(address)

@@ -123,39 +123,24 @@ class Pool:
         return self
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #2728fb1a
-def new_pool(
-    train: ImageSet,  # That the teachers were trained on
-    kind: str,  # `prior`, `post` or `single`
-    teachers: Sequence[Teacher],
-    converged: Teacher,
-    curve: Sequence[tuple[float, float]] = (),  # Epoch and test accuracy (0..1) of the converged network's training
-    trajectory: Sequence[Teacher] = (),  # That training after every epoch
-) -> Pool:  # On the device of the images
-    "Return the pool of these teachers"
+def new_pool(train: ImageSet, kind: str, teachers: Sequence, converged: Teacher, curve=(), trajectory=()) -> Pool:
+    "Return a pool with these fields, of teachers trained on the images `train`, on their device"
     images = {k: getattr(train, k) for k in ("classes", "channels", "size", "mean", "std")}
     pool = Pool(kind, tuple(teachers), converged, **images, curve=tuple(curve), trajectory=tuple(trajectory))
     return pool.to(train.device)
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #13f70e8b
 @patch
-def draw(
-    self: Pool,
-    k: int,  # How many
-    seed: int,  # Of the run
-    i: int,  # Index of the image within its class
-) -> list[Teacher]:
-    "Return the `k` different teachers of image index `i`; raises `BadInput` if the pool is smaller"
+def draw(self: Pool, k: int, seed: int, i: int) -> list[Teacher]:
+    "Return the `k` different teachers of image index `i` in a run with this seed; raises `BadInput` if the pool is smaller"
     if not 1 <= k <= len(self):
         raise BadInput(f"{k} teachers at once are not possible: the pool has {len(self)}; choose 1 to {len(self)}")
     return [self.teachers[j] for j in torch.randperm(len(self), generator=generator(seed, "teachers", i))[:k]]
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #409e1d93
 @patch
-def at_stages(
-    self: Pool,
-    *epochs: int,  # Epochs after which a teacher is taken
-) -> Pool:  # On the same device
-    "Return the same training cut at other stages; raises `BadInput` for one that was not kept"
+def at_stages(self: Pool, *epochs: int) -> Pool:  # On the same device
+    "Return the same training cut after other epochs; raises `BadInput` for one that was not kept"
     kept = {t.stage: t for t in self.trajectory}
     if missing := [e for e in epochs if e not in kept]:
         extent = f"goes from epoch {min(kept)} to {max(kept)}" if kept else "was not kept"
@@ -164,12 +149,8 @@ def at_stages(
 
 
 @patch
-def at_accuracies(
-    self: Pool,
-    low: float,  # Test accuracy, 0..1
-    high: float,  # Test accuracy, 0..1
-) -> Pool:  # On the same device
-    "Return the same training cut wherever its accuracy lies between `low` and `high`; raises `BadInput` if it never does"
+def at_accuracies(self: Pool, low: float, high: float) -> Pool:  # On the same device
+    "Return the same training cut wherever its test accuracy (0..1) lies in this range; raises `BadInput` if it never does"
     stages = [t.stage for t in self.trajectory if low <= t.accuracy <= high]
     if not stages:
         scores = [a for _, a in self.curve] or [self.converged.accuracy]
@@ -185,9 +166,7 @@ def converged_only(self: Pool) -> Pool:
 
 
 @patch
-def merge(
-    self: Pool, *others: Pool
-) -> Pool:  # On this pool's device; without trajectories, whose stages would be ambiguous
+def merge(self: Pool, *others: Pool) -> Pool:  # On this pool's device; no trajectory: its stages would be ambiguous
     "Return the teachers of all these pools, which have the same data, in one"
     if not others:
         return self
@@ -239,7 +218,7 @@ def read_teacher(
             apply_channel_config(model, entry["channel_config"] or {})
         teacher = Teacher(model.eval().requires_grad_(False), **entry)
     except (BadInput, TypeError, LookupError, AttributeError) as e:
-        raise BadInput(f"{path} holds no teacher: {e}") from e
+        raise BadInput(f"{path} holds no teacher: {_say(e)}") from e
     if teacher.file != path.name:
         raise BadInput(f"{path} is not the file that it was written as, {teacher.file}")
     if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in model.state_dict().items()}:
@@ -253,10 +232,8 @@ def write_teacher(teacher: Teacher, folder: Path, settings: dict):
     write_item(folder / teacher.file, Item(teacher.model.state_dict(), teacher.metadata), settings)
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #20d25557
-def check_manifest(
-    m: Pool,  # With the names of files in the place of teachers; perhaps from a stranger
-):
-    "Raise `BadInput` for a manifest that describes no pool"
+def check_manifest(m: Pool):
+    "Raise `BadInput` for a manifest, a pool with the names of files in the place of teachers, that describes none"
     check_value("kind", m.kind, "prior", "post", "single")
     check_value("channels", m.channels, Number(1, 64, whole=True))
     check_value("size", m.size, Number(1, 2**14, whole=True))
@@ -272,9 +249,7 @@ def check_manifest(
         safe_name(file)
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #f9a35d2b
-def read_manifest(
-    folder: Path,
-) -> tuple[Pool, dict]:  # With the names of files in the place of teachers; the settings it was made with
+def read_manifest(folder: Path) -> tuple[Pool, dict]:  # With files in the place of teachers; what it was made with
     "Read the manifest of a pool; raises `BadInput` if it is absent, altered or impossible"
     path = folder / "manifest.safetensors"
     if not path.exists():
@@ -287,12 +262,16 @@ def read_manifest(
         m = Pool(**{k: _to_tuple(v) for k, v in metadata.items()})
         check_manifest(m)
     except (BadInput, TypeError, ValueError, LookupError) as e:
-        raise BadInput(f"{path} describes no pool: {e}") from e
+        raise BadInput(f"{path} describes no pool: {_say(e)}") from e
     return m, settings
 
 
 def _to_tuple(value):
     return tuple(map(_to_tuple, value)) if isinstance(value, list) else value
+
+
+def _say(e):
+    return e if isinstance(e, BadInput) else "a field is missing, unknown or of another kind"
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #49e72662
 def save_pool(
@@ -315,9 +294,8 @@ def write_manifest(pool: Pool, folder: Path, settings: dict):
     "Write the file that makes files a pool"
     metadata = {f.name: getattr(pool, f.name) for f in fields(pool)} | {"settings": settings}
     names = {k: [t.file for t in metadata[k]] for k in ("teachers", "trajectory")}
-    write_item(
-        folder / "manifest.safetensors", Item({}, {**metadata, **names, "converged": pool.converged.file}), settings
-    )
+    metadata |= {**names, "converged": pool.converged.file}
+    write_item(folder / "manifest.safetensors", Item({}, metadata), settings)
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #a144f683
 def zoo() -> dict[str, Path]:  # Name, such as `zoo/digits_prior`, to folder
@@ -347,34 +325,24 @@ def load_pool(
 class GrowingPool:
     "The teachers of a pool that is being made; without a folder nothing is kept"
 
-    def __init__(
-        self,
-        store: Store,  # Of the pool
-        data: Splits,
-        settings: dict,  # All that the pool depends on, JSON values
-    ):
+    def __init__(self, store: Store, data: Splits, settings: dict):
         self.store, self.data, self.settings = store, data, settings
         self.checkpoint = store.folder and store.path("checkpoint")  # Of a training that goes on
 
     def find(self, file: str) -> Teacher | None:
         "Return a teacher that an earlier sitting made; raises `BadInput` if it is damaged or had other settings"
-        train = self.data.train
-        if self.store.folder and from_first((self.store.folder / file).exists()):
-            path, settings = self.store.folder / file, self.settings
-            return read_teacher(path, train.channels, train.size, train.n_classes, settings)
-        return None
+        train, path = self.data.train, self.store.folder and self.store.folder / file
+        is_there = path and from_first(path.exists())
+        return read_teacher(path, train.channels, train.size, train.n_classes, self.settings) if is_there else None
 
-    def keep(self, teacher: Teacher) -> Teacher:  # On the CPU
-        "Write a teacher"
+    def keep(self, teacher: Teacher, **line) -> Teacher:  # On the CPU
+        "Write a teacher, and a line about it to the log"
         if self.store.folder and dist_state().is_main_process:
             write_teacher(teacher, self.store.folder, self.settings)
+        if line and self.store.log:
+            self.store.log(**line)
         teacher.model.cpu()
         return teacher
-
-    def log(self, **line):
-        "Log one line of facts, if anybody listens"
-        if self.store.log:
-            self.store.log(**line)
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #bab6dd2a
 def make_once(
@@ -424,9 +392,9 @@ def keep_every_epoch(
         nonlocal start
         scores, seconds = score(), round(time.perf_counter() - start, 2)
         teacher = make_teacher(model, arch, epoch, next(iter(scores.values())), growing.data.train, seconds=seconds)
-        found[teacher.file] = found[teacher.file] or growing.keep(teacher)
         rounded = {k: round(v, 4) for k, v in {"loss": loss, **scores}.items()}
-        growing.log(teacher_epoch=epoch, **rounded, seconds=seconds)
+        if not found[teacher.file]:
+            found[teacher.file] = growing.keep(teacher, teacher_epoch=epoch, **rounded, seconds=seconds)
         start = time.perf_counter()
 
     if growing.checkpoint and not any(found.values()) and dist_state().is_main_process:
@@ -440,10 +408,8 @@ def keep_every_epoch(
     return new_pool(growing.data.train, "prior", (), trajectory[-1], curve, trajectory)
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #bec9d373
-def check_pool_folder(
-    folder: str | Path,  # Need not exist
-):
-    "Raise `BadInput` if `folder` holds something else than a pool, finished or not"
+def check_pool_folder(folder: str | Path):
+    "Raise `BadInput` if `folder`, which need not exist, holds something else than a pool, finished or not"
     folder = Path(folder)
     require_folder(folder)
     remove_partials(folder)
@@ -453,11 +419,8 @@ def check_pool_folder(
         raise BadInput(f"{folder} is not empty and holds no pool; choose another output folder")
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #81012a08
-def sanity_warnings(
-    pool: Pool,
-    data: Splits,  # On the device to work on
-) -> list[str]:  # One sentence for each; empty if all is well
-    "Check the accuracy, class order and normalization of the pool's converged teacher"
+def sanity_warnings(pool: Pool, data: Splits) -> list[str]:  # One sentence for each; empty if all is well
+    "Check the accuracy, class order and normalization of the pool's converged teacher, on the data's device"
     model = pool.to(data.test.device).converged.model
     pairs = data.test.labels * data.test.n_classes + predict_classes(model, data.test)
     confusion = torch.bincount(pairs.cpu(), minlength=data.test.n_classes**2).view(data.test.n_classes, -1)

@@ -96,10 +96,8 @@ def head_name(model: nn.Module) -> str:
     return next(n for n, m in model.named_modules() if m is last_linear(model))
 
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #e46f15bc
-def torchvision_weights(
-    arch: str,
-) -> list[str]:  # `torchvision` (the default ones) and their own names; empty if there are none
-    "List the weights that torchvision has for an architecture"
+def torchvision_weights(arch: str) -> list[str]:
+    "List the weights that torchvision has for an architecture: `torchvision` (the default ones) and their own names, or none"
     known = tvm.get_model_weights(arch) if arch in tvm.list_models(module=tvm) else []
     return ["torchvision", *(w.name for w in known)] if known else []
 

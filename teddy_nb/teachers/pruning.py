@@ -23,17 +23,13 @@ WIDTH_ATTRS = {  # What decides the width of a layer, by kind
 }
 
 
-def channel_config(
-    model: nn.Module,
-) -> dict[str, list[int]]:  # Layer name to its counts, as `WIDTH_ATTRS` names them
+def channel_config(model: nn.Module) -> dict[str, list[int]]:  # Layer name to its counts, as `WIDTH_ATTRS` names them
     "Return the channel counts of every convolution, linear, BatchNorm and GroupNorm layer"
     kinds = {n: (m, layer_kind(m)) for n, m in model.named_modules()}
     return {n: [getattr(m, k) for k in WIDTH_ATTRS[kind]] for n, (m, kind) in kinds.items() if kind}
 
 
-def layer_kind(
-    layer: nn.Module,
-) -> type | None:  # None if it has no width of these kinds
+def layer_kind(layer: nn.Module) -> type | None:  # None if it has no width of these kinds
     "Return the kind in `WIDTH_ATTRS` that a layer, or what it is derived from, belongs to"
     return next((kind for kind in WIDTH_ATTRS if isinstance(layer, kind)), None)
 
@@ -69,17 +65,12 @@ def _with_widths(layer, counts):
     return layer
 
 # %% ../../nbs/toolkit/teachers/pruning.ipynb #8f575a23
-def count_macs(
-    model: nn.Module,
-    example: Tensor,  # One image `[1, C, H, W]`
-) -> int:
-    "Count the multiply-adds of one forward pass"
+def count_macs(model: nn.Module, example: Tensor) -> int:
+    "Count the multiply-adds of one forward pass of one image `[1, C, H, W]`"
     return int(tp.utils.count_ops_and_params(model, example)[0])
 
 # %% ../../nbs/toolkit/teachers/pruning.ipynb #13f5a285
-def check_prunable(
-    model: nn.Module,
-):
+def check_prunable(model: nn.Module):
     "Raise `BadInput` for a layer that could not be rebuilt with fewer channels"
     for name, m in model.named_modules():
         if layer_kind(m) is None and list(m.parameters(recurse=False)):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['AUX_HEADS', 'ALONE', 'new_model', 'check_model', 'train_step', 'make_optimizer', 'FileAugment', 'keep_last',
-           'TrainAugment', 'epoch_order', 'epoch_batches', 'learning_rate', 'set_learning_rate', 'save_checkpoint',
-           'load_checkpoint', 'training_key', 'fit', 'predict_classes', 'accuracy']
+           'TrainAugment', 'epoch_batches', 'learning_rate', 'save_checkpoint', 'load_checkpoint', 'training_key',
+           'fit', 'predict_classes', 'accuracy']
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #e8bec2ab
 import math
@@ -86,10 +86,7 @@ def train_step(
     return value.detach()
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #5f6fefaf
-def make_optimizer(
-    model: nn.Module,
-    cfg: TrainConfig,
-) -> optim.Optimizer:
+def make_optimizer(model: nn.Module, cfg: TrainConfig) -> optim.Optimizer:
     "Return the optimizer that `cfg` names: `sgd` or `adamw`"
     common = {"lr": cfg.lr, "weight_decay": cfg.weight_decay, "fused": True}
     if cfg.optimizer == "adamw":
@@ -124,10 +121,8 @@ class FileAugment(Dataset):
             return v2.Compose(steps)(image)
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #219447a1
-def keep_last(
-    method: Callable,  # Of the epoch
-) -> Callable:
-    "Return a method that keeps its result until it is asked for another epoch"
+def keep_last(method: Callable) -> Callable:
+    "Return a method of the epoch that keeps its result until it is asked for another one"
     name = f"_last_{method.__name__}"
 
     @wraps(method)
@@ -142,12 +137,7 @@ def keep_last(
 class TrainAugment:
     "One random affine augmentation for each epoch and image"
 
-    def __init__(
-        self,
-        data: ImageSet,
-        cfg: AffineConfig,
-        seed: int,
-    ):
+    def __init__(self, data: ImageSet, cfg: AffineConfig, seed: int):
         self.data, self.cfg, self.seed = data, cfg, seed
         self.on_disk = isinstance(data.images, ImageFiles)
         self.reader = FileReader(FileAugment(data.images, cfg, seed)) if self.on_disk else None
@@ -177,17 +167,6 @@ class TrainAugment:
 ALONE = SingleProcess(torch.device("cpu"))  # A process that shares nothing with others, on whatever device the model is
 
 
-def epoch_order(
-    n: int,  # Images
-    seed: int,
-    epoch: int,  # Counted from 0
-    dist: SingleProcess = ALONE,  # Processes that share the epoch
-) -> Tensor:  # `[n // processes]` indices for this process
-    "Return the order of an epoch's images, as a function of the seed and the epoch"
-    order = torch.randperm(n, generator=generator(seed, "order", epoch))
-    return order[dist.process_index :: dist.num_processes][: n // dist.num_processes]
-
-# %% ../../nbs/toolkit/teachers/training.ipynb #4ae1942b
 def epoch_batches(
     augment: TrainAugment,  # Of the images to train on
     cfg: TrainConfig,
@@ -197,7 +176,8 @@ def epoch_batches(
     dist: SingleProcess = ALONE,  # Processes that share the epoch
 ) -> Iterator[tuple[float, Tensor, Tensor]]:  # Epochs done after the batch; images `[B, C, H, W]`; targets
     "Yield the batches of one epoch"
-    order = epoch_order(len(augment.data), seed, epoch, dist)
+    order = torch.randperm(len(augment.data), generator=generator(seed, "order", epoch))
+    order = order[dist.process_index :: dist.num_processes][: len(order) // dist.num_processes]
     order = order if augment.on_disk else order.to(augment.data.device)  # One transfer an epoch, not one a step
     per_epoch = max(1, math.ceil(len(order) / cfg.batch_size))
     if get_batch:
@@ -209,20 +189,11 @@ def epoch_batches(
         yield epoch + n / per_epoch, x, target
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #5e53ba28
-def learning_rate(
-    cfg: TrainConfig,
-    epoch: int,  # Counted from 0
-) -> float:
-    "Return the learning rate of an epoch: `cosine` to zero, or `step`"
+def learning_rate(cfg: TrainConfig, epoch: int) -> float:
+    "Return the learning rate of an epoch, counted from 0: `cosine` to zero, or `step`"
     if cfg.schedule == "step":
         return cfg.lr * 0.1 ** (epoch // cfg.lr_step)
     return cfg.lr * (1 + math.cos(math.pi * epoch / max(1, math.ceil(cfg.epochs)))) / 2
-
-
-def set_learning_rate(optimizer: optim.Optimizer, cfg: TrainConfig, epoch: int):
-    "Give the optimizer the learning rate of an epoch"
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(cfg, epoch)
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #2588e6ea
 def save_checkpoint(
@@ -266,14 +237,8 @@ def load_checkpoint(
     return metadata["losses"]
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #2333202d
-def training_key(
-    model: nn.Module,
-    data: ImageSet,
-    cfg: TrainConfig,
-    seed: int,
-    dist: SingleProcess,  # Processes that share every step
-) -> dict:  # JSON values
-    "Return what a checkpoint is refused for when it differs"
+def training_key(model: nn.Module, data: ImageSet, cfg: TrainConfig, seed: int, dist: SingleProcess) -> dict:
+    "Return what a checkpoint is refused for when it differs, as JSON values"
     weights = [[k, list(v.shape)] for k, v in model.state_dict().items()]
     images = [len(data), data.name, data.size, data.mean, data.std, data.classes]
     digests = {"network": json_digest(weights), "images": json_digest(images)}
@@ -316,7 +281,8 @@ def fit(
     losses, epochs = load_checkpoint(checkpoint, model, optimizer, key), math.ceil(cfg.epochs)
     for epoch in tqdm(range(len(losses), epochs), desc, leave=False, initial=len(losses), total=epochs):
         net.train()
-        set_learning_rate(optimizer, cfg, epoch)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(cfg, epoch)
         total, n = 0.0, 0
         with seeded(seed, "epoch", epoch, dist.process_index):
             for done, x, target in epoch_batches(augment, cfg, seed, epoch, get_batch, dist):
