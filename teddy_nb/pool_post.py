@@ -138,13 +138,15 @@ def make_member(
 ) -> Teacher:
     "Prune a converged network and fine-tune what is left"
     train, start, epochs = data.train, time.perf_counter(), tuning.epochs
-    example = torch.zeros(1, train.channels, train.size, train.size, device=train.device)
+    shape = 1, train.channels, train.size, train.size
+    example = torch.zeros(shape, device=train.device)
     model = prune(network.model, example, ratio, seed)
     if target is None:
         fit(model, train, tuning, seed, desc=f"fine-tuning {j}", dist=dist_state())
     else:
         epochs = finetune_to(model, data, tuning, target, seed, f"fine-tuning {j}")
-    score, seconds = accuracy(model, data.test, dist=dist_state()), round(time.perf_counter() - start, 2)
+    score = accuracy(model, data.test, dist=dist_state())
+    seconds = round(time.perf_counter() - start, 2)
     known = {"pool_index": j, "target_accuracy": target, "seconds": seconds}
     return make_teacher(model, network.arch, epochs, score, train, **known)
 
@@ -158,7 +160,8 @@ def make_members(
 ) -> list[Teacher]:
     "Prune the network and fine-tune it, once for each member"
     train = growing.data.train
-    example = torch.zeros(1, train.channels, train.size, train.size, device=train.device)
+    shape = 1, train.channels, train.size, train.size
+    example = torch.zeros(shape, device=train.device)
     network.model.to(train.device)
     ratio = find_ratio(network.model, example, cfg.macs_ratio * network.macs)
     members = []

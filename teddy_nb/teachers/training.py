@@ -261,7 +261,6 @@ def _share_buffers(model, dist):
         broadcast(list(model.buffers()))
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #b1869061
-#| code-fold: false
 def fit(
     model: nn.Module,  # Trained in place, left in training mode
     data: ImageSet,  # On the device where the model is
