@@ -29,17 +29,13 @@ from ..core.errors import BadInput
 from .files import tensor_digest, write_file
 
 # %% ../../nbs/toolkit/runs/store.ipynb #55508a5d
-def lock_path(
-    path: Path,  # Of the file to be made
-) -> Path:
-    "Return where its lock lies: beside it, hidden"
+def lock_path(path: Path) -> Path:
+    "Return where the lock of a file lies: beside it, hidden"
     return path.with_name(f".{path.name}.lock")
 
 
-def claim(
-    path: Path,  # Of the file to be made
-):  # A context manager; raises `filelock.Timeout` if another process has claimed it
-    "Claim the making of a file, without waiting"
+def claim(path: Path):  # A context manager
+    "Claim the making of a file, without waiting; raises `filelock.Timeout` if another process has claimed it"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return FileLock(lock_path(path), blocking=False, fallback_to_soft=False).acquire()
@@ -48,11 +44,8 @@ def claim(
 
 # %% ../../nbs/toolkit/runs/store.ipynb #c78b7793
 @contextmanager
-def claimed(
-    path: Path,  # Of the file to be made
-    together: bool = False,  # Whether all processes of a launcher make it at the same time
-) -> Iterator[bool]:
-    "Give the block whether this process is to make the file: it has the claim, or its launcher's first process has"
+def claimed(path: Path, together: bool = False) -> Iterator[bool]:
+    "Give the block whether this process makes the file: it has the claim, or `together` its launcher's first one has"
     dist, lock = dist_state(), None
     if not together or dist.is_main_process:
         with suppress(Timeout, FileNotFoundError):
@@ -105,18 +98,12 @@ class Item(NamedTuple):
     metadata: dict = {}  # JSON values  # noqa: RUF012
 
 
-def write_item(
-    path: Path,
-    item: Item,
-    key: dict,  # JSON values: all that it depends on
-):
-    "Write an item, complete or not at all"
+def write_item(path: Path, item: Item, key: dict):
+    "Write an item and its key, JSON values for all that it depends on; complete or not at all"
     tensors = {k: v.detach().cpu().contiguous() for k, v in sorted(item.tensors.items())}
     header = {"key": key, "metadata": item.metadata}
-    header = json.dumps(
-        {**header, "digest": _digest(tensors, header)}
-    )  # One entry, for safetensors does not order them
-    write_file(path, save(tensors, metadata={"store": header}))
+    header["digest"] = _digest(tensors, header)
+    write_file(path, save(tensors, metadata={"store": json.dumps(header)}))  # One entry: safetensors orders none
 
 
 def _digest(tensors, header):
@@ -184,8 +171,7 @@ def each(
     self: Store,
     names: Iterable[str],
     make: Callable[[str], Item],  # A pure function of the name and what `key` says
-    key: dict
-    | Callable[[str], dict],  # JSON values: all that the items depend on; a function of the name where they differ
+    key: dict | Callable[[str], dict],  # JSON values: all that the items depend on, or a function of the name
     what: str = "items",  # Kind of work, for the log and the progress bar
 ) -> Iterator[Item]:  # In order, once all are there
     "Make every item that is missing, each by one process, and yield them all"
