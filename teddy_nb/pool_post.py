@@ -23,7 +23,6 @@ from .core.devices import dist_state, generator, seeded
 from .core.errors import BadInput, Number, check_value
 from .data.images import Splits
 from .pool_prior import train_trajectory
-from .runs.files import tensor_digest
 from .runs.store import Store
 from .teachers.models import last_linear
 from .teachers.pool import GrowingPool, Pool, Teacher, make_once, make_teacher, new_pool, teacher_file
@@ -199,6 +198,6 @@ def prune_pool(
 
     network = converged.converged if isinstance(converged, Pool) else converged
     settings = {"model": recipe.model, "pool": asdict(cfg), "seed": recipe.seed, "targets": targets and list(targets)}
-    settings["converged"] = network and tensor_digest(*network.model.state_dict().values())
+    settings["converged"] = network and network.digest
     settings["curve"] = getattr(converged, "curve", ())
     return make_once(store, data, settings, make)

@@ -42,6 +42,12 @@ def test_the_toolkit_imports_no_chapter(name):
     assert not up, f"{name} imports {', '.join(sorted(up))}"
 
 
+@pytest.mark.parametrize("name", sorted(CHAPTERS & MODULES.keys()))
+def test_chapters_keep_files_through_the_store_alone(name):
+    kept = {m for m in imported(MODULES[name]) if m.startswith("runs.")}
+    assert kept <= {"runs.store", "runs.distilled_set"}
+
+
 def test_no_circle():
     graph = {name: imported(path) & MODULES.keys() for name, path in MODULES.items() if not name.startswith("_")}
     while leaves := {name for name, below in graph.items() if not below & graph.keys()}:

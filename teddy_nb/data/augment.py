@@ -65,11 +65,8 @@ def sample_affine(
     return torch.stack([row_x, row_y]).permute(2, 0, 1)
 
 # %% ../../nbs/toolkit/data/augment.ipynb #9723c05a
-def apply_affine(
-    x: Tensor,  # Images, float `[N, C, H, W]`
-    theta: Tensor,  # One view each, `[N, 2, 4]`
-) -> Tensor:  # `[N, C, H, W]`
-    "Return each image through its view; differentiable in `x`"
+def apply_affine(x: Tensor, theta: Tensor) -> Tensor:
+    "Return each image of `[N, C, H, W]` through its view in `[N, 2, 4]`; differentiable in `x`"
     theta = theta.to(x.device, x.dtype)
     column, row = _rolled(theta[:, 0, 3], x.shape[3])[:, None], _rolled(theta[:, 1, 3], x.shape[2])[:, :, None]
     grid_x, grid_y = (
@@ -142,19 +139,12 @@ def _resample(x, entries):
 DSA_OPS = {"color": color, "crop": crop, "cutout": cutout, "flip": flip, "scale": scale, "rotate": rotate}
 
 
-def sample_dsa(
-    n: int,  # Images; 1 for siamese use: all images get the same
-    gen: Generator,  # On the CPU
-) -> tuple[str, Tensor]:  # One of `DSA_OPS`, its numbers `[n, 3]`
-    "Draw an operation and its parameters for a batch"
+def sample_dsa(n: int, gen: Generator) -> tuple[str, Tensor]:  # One of `DSA_OPS`, its numbers `[n, 3]`
+    "Draw an operation and its parameters for `n` images; one draw (`n=1`) serves all images of a batch"
     name = list(DSA_OPS)[torch.randint(len(DSA_OPS), (), generator=gen)]
     return name, torch.rand(n, 3, generator=gen)
 
 
-def apply_dsa(
-    x: Tensor,  # Normalized images `[N, C, H, W]`
-    name: str,  # One of `DSA_OPS`
-    params: Tensor,  # Its numbers `[N or 1, 3]`, on the images' device
-) -> Tensor:  # `[N, C, H, W]`
-    "Apply an operation; differentiable in `x`"
+def apply_dsa(x: Tensor, name: str, params: Tensor) -> Tensor:
+    "Apply an operation of `DSA_OPS`, as `sample_dsa` draws it, to normalized images; differentiable in `x`"
     return DSA_OPS[name](x, params)

@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['cifar10', 'cifar100', 'RESERVED', 'IMAGENET_MEAN_STD', 'IMAGENETTE', 'DATASETS', 'class_manifest', 'digits',
-           'class_folders', 'list_images', 'read_class_folders', 'image_folder', 'tiny_imagenet', 'imagenet',
-           'imagenette', 'load_data', 'default_size']
+           'image_folder', 'tiny_imagenet', 'imagenet', 'imagenette', 'load_data']
 
 # %% ../../nbs/toolkit/data/datasets.ipynb #561b830c
 import math
@@ -16,7 +15,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 from torchvision import datasets
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.models import ResNet18_Weights
@@ -35,12 +33,8 @@ def class_manifest(
     return tuple(ClassInfo(i, f, names.get(f, f.replace("_", " "))) for i, f in enumerate(folders))
 
 # %% ../../nbs/toolkit/data/datasets.ipynb #ad29cd19
-def digits(
-    root: Path,  # Not needed
-    size: int,  # Height and width, pixels
-    download: bool,  # Not needed
-) -> Splits:
-    "Return scikit-learn's handwritten digits, grey"
+def digits(root: Path, size: int, download: bool) -> Splits:
+    "Return scikit-learn's handwritten digits, grey; `root` and `download` are not needed"
     from sklearn.datasets import load_digits
 
     raw = load_digits()
@@ -65,10 +59,7 @@ def _cifar(kind, root, size, download):
     _check_memory(kind.__name__, 60_000, 3, size)
 
     def part(train):
-        try:
-            raw = kind(root, train=train, download=download)
-        except (RuntimeError, OSError) as e:
-            raise _missing(kind.__name__, root, download, e) from e
+        raw = _fetch(kind, root, download, train=train)
         images = torch.from_numpy(raw.data).permute(0, 3, 1, 2).contiguous()
         return raw.classes, (resize(images, [size], antialias=True), torch.tensor(raw.targets))
 
@@ -76,9 +67,14 @@ def _cifar(kind, root, size, download):
     return make_splits(kind.__name__.lower(), class_manifest(names), train, test)
 
 # %% ../../nbs/toolkit/data/datasets.ipynb #c4cfc9c2
-def _missing(what, root, download, error=None):
-    mend = "set download (--download), or name its folder as root (--root)"
-    return BadInput(f"{what} was not found in {root}; {f'the download failed ({error})' if download else mend}")
+def _fetch(kind, root, download, **options):
+    "Let torchvision open a set, or download it"
+    try:
+        return kind(root, download=download, **options)
+    except (RuntimeError, OSError) as e:
+        mend = "set download (--download), or name its folder as root (--root)"
+        reason = f"the download failed ({e})" if download else mend
+        raise BadInput(f"{kind.__name__} was not found in {root}; {reason}") from e
 
 
 cifar10 = partial(_cifar, datasets.CIFAR10)
@@ -88,9 +84,7 @@ cifar100 = partial(_cifar, datasets.CIFAR100)
 RESERVED = ("set.json", "classes.json", "readme.md")  # Files beside the class folders of a distilled set
 
 
-def class_folders(
-    root: Path,  # A folder of class folders
-) -> list[str]:
+def _class_folders(root):
     "Return the sorted class folders under `root`, without hidden ones; raises `BadInput` for unusable names"
     try:
         names = sorted(e.name for e in os.scandir(root) if e.is_dir() and not e.name.startswith("."))
@@ -104,11 +98,8 @@ def class_folders(
     return names
 
 # %% ../../nbs/toolkit/data/datasets.ipynb #5378c779
-def list_images(
-    folder: Path,  # Searched with all folders below it
-    seen: set[str],  # Real paths that count already; those found here are added
-) -> list[Path]:  # Sorted by folder, then by name
-    "Return the images in `folder`"
+def _list_images(folder, seen):
+    "Return the images in `folder` and below it, sorted by folder and name; `seen` are real paths that count already"
     found = []
     for here, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
         folders[:] = [f for f in sorted(folders) if _is_new(f"{here}/{f}", seen)]
@@ -126,16 +117,11 @@ def _refuse(e):
     raise BadInput(f"{e.filename} cannot be read ({e.strerror}); check its permissions") from e
 
 # %% ../../nbs/toolkit/data/datasets.ipynb #862bd497
-def read_class_folders(
-    root: Path,  # A folder of class folders
-    size: int,  # Height and width, pixels
-    folders: list[str] | None = None,  # Class folders in label order; all of them when None
-    seen: set[str] | None = None,  # As `list_images` takes it
-) -> tuple[list[str], ImageFiles, Tensor]:  # Class folders; images; labels `[N]` int64
-    "Return the class folders and the images under `root`"
-    folders, seen = folders or class_folders(root), set() if seen is None else seen
+def _read_class_folders(root, size, folders=None, seen=None):
+    "Return the class folders under `root` (all, or those named, in label order), their images and labels"
+    folders, seen = folders or _class_folders(root), set() if seen is None else seen
     seen |= {os.path.realpath(p) for p in (root, *(root / f for f in folders))}  # No class lies within another
-    files = [list_images(root / f, seen) if (root / f).is_dir() else [] for f in folders]
+    files = [_list_images(root / f, seen) if (root / f).is_dir() else [] for f in folders]
     if not any(files):
         raise BadInput(f"{root} holds no images of its own; known endings are {', '.join(IMG_EXTENSIONS)}")
     labels = torch.arange(len(folders)).repeat_interleave(torch.tensor([len(f) for f in files]))
@@ -172,30 +158,26 @@ def image_folder(
 def _train_and_test(root, size):
     held_out = next((root / n for n in ("val", "test") if (root / n).is_dir()), None)
     if not ((root / "train").is_dir() and held_out):
-        folders, files, labels = read_class_folders(root, size)
+        folders, files, labels = _read_class_folders(root, size)
         parts = split_by_class(labels, 0.2)
         return folders, *((ImageFiles([files.paths[i] for i in idx], size), labels[idx]) for idx in parts)
     seen = set()
-    folders, *train = read_class_folders(root / "train", size, seen=seen)
-    others, *test = read_class_folders(held_out, size, seen=seen)
+    folders, *train = _read_class_folders(root / "train", size, seen=seen)
+    others, *test = _read_class_folders(held_out, size, seen=seen)
     if others != folders:
         different = sorted(set(folders) ^ set(others))
         raise BadInput(f"{root / 'train'} and {held_out} hold different classes: {different}")
     return folders, train, test
 
 # %% ../../nbs/toolkit/data/datasets.ipynb #fd92a5df
-def tiny_imagenet(
-    root: Path,  # `tiny-imagenet-200` as the official zip unpacks it, or its parent
-    size: int,  # Height and width, pixels
-    download: bool,  # Not possible; torchvision has no loader for it
-) -> Splits:
-    "Return Tiny-ImageNet; a copy with fewer class folders gives the classes that are there"
+def tiny_imagenet(root: Path, size: int, download: bool) -> Splits:
+    "Return Tiny-ImageNet from the folder that its zip unpacks, or its parent; a copy with fewer class folders gives the classes that are there"
     root = _layout(root, "tiny-imagenet-200", "wnids.txt", "Tiny-ImageNet")
     known = {w for (w,) in _rows(root / "wnids.txt", 1)}
-    wnids = [w for w in class_folders(root / "train") if w in known]
+    wnids = [w for w in _class_folders(root / "train") if w in known]
     words = next((root / n for n in ("words.txt", "words200.txt") if (root / n).exists()), None)
     names = {w: text.split(",")[0] for w, text in (_rows(words, 2) if words else [])}
-    _, *train = read_class_folders(root / "train", size, wnids)
+    _, *train = _read_class_folders(root / "train", size, wnids)
     index = {w: i for i, w in enumerate(wnids)}
     rows = [(f, index[w]) for f, w in _rows(root / "val" / "val_annotations.txt", 2) if w in index]
     paths = [root / "val" / "images" / Path(f).name for f, _ in rows]
@@ -215,23 +197,19 @@ def _rows(path, columns):
 
 
 def _layout(root, folder, needs, what):
-    for candidate in (Path(root), Path(root) / folder):
+    for candidate in (root, root / folder):
         if (candidate / needs).exists():
             return candidate
-    raise BadInput(f"{what} was not found: neither {Path(root)} nor {Path(root) / folder} holds {needs}")
+    raise BadInput(f"{what} was not found: neither {root} nor {root / folder} holds {needs}")
 
 # %% ../../nbs/toolkit/data/datasets.ipynb #1e87329e
 IMAGENET_MEAN_STD = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # As torchvision's weights expect
 
 
-def imagenet(
-    root: Path,  # Holds `train` and `val`, a folder for each WordNet id
-    size: int,  # Height and width, pixels
-    download: bool,  # Not possible; ImageNet has to be applied for
-) -> Splits:
-    "Return ImageNet-1K"
+def imagenet(root: Path, size: int, download: bool) -> Splits:
+    "Return ImageNet-1K from a folder with `train` and `val`, which hold a folder for each WordNet id"
     root = _layout(root, "imagenet", "train", "ImageNet")
-    wnids = class_folders(root / "train")
+    wnids = _class_folders(root / "train")
     if len(wnids) != 1000:
         raise BadInput(f"{root / 'train'} holds {len(wnids)} class folders instead of ImageNet's 1000")
     names = dict(zip(wnids, ResNet18_Weights.DEFAULT.meta["categories"], strict=True))
@@ -245,24 +223,17 @@ IMAGENETTE = {
 }  # fmt: skip
 
 
-def imagenette(
-    root: Path,  # An Imagenette folder with `train` and `val`, or its parent
-    size: int,  # Height and width, pixels
-    download: bool,  # Fetch fastai's 160-pixel version through torchvision
-) -> Splits:
-    "Return Imagenette, ten classes of ImageNet"
-    if download:
-        try:
-            datasets.Imagenette(root, size="160px", download=not (Path(root) / "imagenette2-160").exists())
-        except (RuntimeError, OSError) as e:
-            raise _missing("Imagenette", root, download, e) from e
+def imagenette(root: Path, size: int, download: bool) -> Splits:
+    "Return Imagenette, ten classes of ImageNet; fastai's 160-pixel version is what can be downloaded"
+    if download and not (root / "imagenette2-160").exists():
+        _fetch(datasets.Imagenette, root, download, size="160px")
     versions = ("imagenette2-160", "imagenette2-224", "imagenette2-320", "imagenette2")
-    here = next((v for v in versions if (Path(root) / v / "train").exists()), "")
+    here = next((v for v in versions if (root / v / "train").exists()), "")
     root = _layout(root, here, "train", "Imagenette")
     return image_folder(root, size, name="imagenette", names=IMAGENETTE, mean_std=IMAGENET_MEAN_STD)
 
 # %% ../../nbs/toolkit/data/datasets.ipynb #c902e55c
-DATASETS = {
+DATASETS = {  # A loader, which takes root, size and download as `load_data` does, and the usual size
     "digits": (digits, 16),
     "cifar10": (cifar10, 32),
     "cifar100": (cifar100, 32),
@@ -288,15 +259,13 @@ def load_data(
     folder = Path(dataset).expanduser()
     if not folder.is_dir():
         raise BadInput(f"{str(dataset)!r} is neither a known dataset ({', '.join(DATASETS)}) nor a folder")
-    return image_folder(folder, size or default_size(folder))
+    return image_folder(folder, size or _default_size(folder))
 
 # %% ../../nbs/toolkit/data/datasets.ipynb #727ee9d3
-def default_size(
-    folder: Path,  # Of images
-) -> int:  # Pixels
+def _default_size(folder):
     "Return 64, or the largest power of two that the shorter side of a typical image in `folder` still has"
     sides = []
-    for path in sorted(list_images(folder, {os.path.realpath(folder)}))[:100]:
+    for path in sorted(_list_images(folder, {os.path.realpath(folder)}))[:100]:
         with opened(path) as image:
             sides.append(min(image.size))
     return min(64, 2 ** int(math.log2(sorted(sides)[len(sides) // 2]))) if sides else 64

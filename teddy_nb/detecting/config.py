@@ -57,11 +57,8 @@ class DetectionEvalConfig(Checked):
     steps: Count  # Gradient steps, the same for every set
     n_students: Count = 3
 
-    def training_for(
-        self,
-        n: int,  # Images of the set
-    ) -> DetectorConfig:
-        "Fit batch size and epochs to a set, so that every set has the same number of steps"
+    def training_for(self, n: int) -> DetectorConfig:
+        "Fit batch size and epochs to a set of `n` images, so that every set has the same number of steps"
         batch = min(self.detector.training.batch_size, n)
         epochs = self.steps / math.ceil(n / batch)
         return replace(self.detector, training=replace(self.detector.training, batch_size=batch, epochs=epochs))
@@ -81,11 +78,8 @@ class DetectionRecipe(Checked):
     stage_shares: tuple[float, ...] = (0.2, 0.3, 0.4, 0.5, 0.6)  # Of the trajectory's epochs
     seed: int = 0  # Of teachers and images
 
-    def for_images(
-        self,
-        n: int,  # Training images
-    ) -> tuple[DetectorConfig, tuple[int, ...]]:  # The teachers' settings with their epochs; the stages in epochs
-        "Return the teachers' settings for a set of `n` images: steps become epochs, five to forty"
+    def for_images(self, n: int) -> tuple[DetectorConfig, tuple[int, ...]]:
+        "Return the teachers' settings and stages for `n` training images: steps become epochs, five to forty"
         epochs = min(40, max(5, round(self.steps / math.ceil(n / self.detector.training.batch_size))))
         stages = tuple(sorted({max(1, round(s * epochs)) for s in self.stage_shares}))
         return replace(self.detector, training=replace(self.detector.training, epochs=epochs)), stages

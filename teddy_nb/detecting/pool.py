@@ -22,27 +22,18 @@ from ..runs.store import Store
 from ..teachers.pool import Pool, keep_every_epoch, make_once
 
 # %% ../../nbs/toolkit/detecting/pool.ipynb #63274be8
-def new_detector(
-    cfg: DetectorConfig,
-    data: DetectionSet,  # Gives classes, size and device
-    seed: int,  # Of the initial weights
-) -> FasterRCNN:
-    "Build a detector for `data`, initialised from `seed` where no weights are named"
+def new_detector(cfg: DetectorConfig, data: DetectionSet, seed: int) -> FasterRCNN:
+    "Build a detector for the classes, size and device of `data`, initialised from `seed` where no weights are named"
     with seeded(seed, "init"):
         return build_detector(cfg.arch, data.n_classes, data.size, cfg.weights).to(data.device)
 
 
-def describe_detector(
-    cfg: DetectorConfig,
-) -> dict:  # JSON values
+def describe_detector(cfg: DetectorConfig) -> dict:  # JSON values
     "Return the settings of a detector; its weights are named by the content of their file, not by its path"
     weights = cfg.weights
-    return {**asdict(cfg), "weights": _file_digest(weights) if weights and Path(weights).is_file() else weights}
-
-
-def _file_digest(path):
-    with open(path, "rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
+    if weights and Path(weights).is_file():
+        weights = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+    return {**asdict(cfg), "weights": weights}
 
 # %% ../../nbs/toolkit/detecting/pool.ipynb #65a0031a
 def detection_pool(

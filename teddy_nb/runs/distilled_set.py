@@ -22,24 +22,18 @@ from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 from ..core.errors import BadInput
 from ..data.images import ClassInfo, ImageSet, open_image
 from ..data.init import split_tiles
-
-# %% ../../nbs/toolkit/runs/distilled_set.ipynb #56b00d09
 from .files import json_digest, read_json, replaced_folder, safe_name, tensor_digest, write_file
 from .store import share
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #e9a3e94d
-def encode_png(
-    x: Tensor,  # uint8 `[C, H, W]`
-) -> bytes:
-    "Encode an image as a PNG file"
+def encode_png(x: Tensor) -> bytes:
+    "Encode an image, uint8 `[C, H, W]`, as a PNG file"
     buffer = io.BytesIO()
     to_pil_image(x.cpu()).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def encode_json(
-    value,  # Anything JSON can hold
-) -> bytes:
+def encode_json(value) -> bytes:
     "Encode a value as a JSON file, indented for people"
     return (json.dumps(value, indent=1) + "\n").encode()
 
@@ -75,12 +69,8 @@ class Distilled:
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #d470116f
 @patch
-def dataset_card(
-    self: Distilled,
-    folder: str,  # Its name, for the line that opens it
-    **more,  # Lines: what its scores are, what its labels take
-) -> str:
-    "Write a dataset card in Markdown"
+def dataset_card(self: Distilled, folder: str, **more) -> str:
+    "Write a card in Markdown for the folder of this name; further lines say what its scores are, what its labels take"
     lines = {
         **self.provenance,
         "bytes of the images": f"{self.n_bytes:,}",
@@ -95,12 +85,10 @@ def dataset_card(
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #26542ab3
 LICENCES = {
     "digits": "CC BY 4.0 (Alpaydin and Kaynak 1998, UCI Machine Learning Repository)",
-    "cifar10": "none stated by its authors (Krizhevsky 2009)",
-    "cifar100": "none stated by its authors (Krizhevsky 2009)",
-    "tiny_imagenet": "ImageNet's terms of access: non-commercial research and education",
+    **dict.fromkeys(("cifar10", "cifar100"), "none stated by its authors (Krizhevsky 2009)"),
     "imagenet": "ImageNet's terms of access: non-commercial research and education",
-    "imagenette": "ImageNet's terms of access: non-commercial research and education",
 }
+LICENCES |= dict.fromkeys(("tiny_imagenet", "imagenette"), LICENCES["imagenet"])
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #ded70ea4
 @dataclass(frozen=True, eq=False, repr=False)
@@ -122,6 +110,11 @@ class DistilledSet(Distilled, ImageSet):
         images = split_tiles(self.images.float(), self.factor).round().to(torch.uint8)
         return replace(self, images=images, labels=self.labels.repeat_interleave(self.factor**2), factor=1)
 
+    def digest(self) -> str:  # Hex
+        "Compute a digest of all that a student sees of the set"
+        constants = json.dumps([self.classes, self.mean, self.std, *[self.factor] * (self.factor > 1)])
+        return hashlib.sha256((constants + tensor_digest(self.images, self.labels)).encode()).hexdigest()
+
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #a2bdef9b
 @patch(cls_method=True)
 def from_pixels(
@@ -139,13 +132,6 @@ def from_pixels(
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #dcca58db
 @patch
-def digest(self: DistilledSet) -> str:  # Hex
-    "Compute a digest of all that a student sees of the set"
-    constants = json.dumps([self.classes, self.mean, self.std, *[self.factor] * (self.factor > 1)])
-    return hashlib.sha256((constants + tensor_digest(self.images, self.labels)).encode()).hexdigest()
-
-
-@patch
 def contents(self: DistilledSet) -> dict[str, bytes]:
     "Return the files of an ImageFolder with `classes.json` and `set.json`, by name"
     files, counts = {}, [0] * self.n_classes
@@ -159,11 +145,8 @@ def contents(self: DistilledSet) -> dict[str, bytes]:
 
 
 @patch
-def describe(
-    self: DistilledSet,
-    folder: str,  # Its name
-) -> list[str]:
-    "Return the lines of the card that say what the set is and how it is opened"
+def describe(self: DistilledSet, folder: str) -> list[str]:
+    "Return the lines of the card that say what the set is and how its folder is opened"
     size = f"{len(self)} images, {self.ipc} per class, {self.size}x{self.size} pixels."
     if self.factor > 1:
         held = f"{self.factor} by {self.factor} small ones, which `teddy_nb.load` and `teddy_export` enlarge"
@@ -180,20 +163,16 @@ def read_images(
     if not folder.is_dir():
         raise BadInput(f"the folder {folder} does not exist")
     members = _members(folder, like)
-    counts = {name: len(found) for name, found in members.items()}
-    low, high = min(counts, key=counts.get), max(counts, key=counts.get)
-    if counts[low] < counts[high]:
-        raise BadInput(
-            f"{folder} has {counts[low]} images of class {low} and {counts[high]} of {high}; give every class as many"
-        )
-    images = torch.stack([_pixels(p, like) for found in members.values() for p in found])
-    labels = torch.arange(like.n_classes).repeat_interleave(counts[low])
+    images = torch.stack([_pixels(p, like) for found in members for p in found])
+    labels = torch.arange(like.n_classes).repeat_interleave(torch.tensor([len(found) for found in members]))
     provenance = {"source": like.name, "folder": folder.name}
     return DistilledSet(folder.name, images, labels, like.classes, like.mean, like.std, provenance)
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #06797eb1
 def _members(folder, like):
-    here = {d.name: _images_in(d) for d in folder.iterdir() if d.is_dir() and d.name[0] != "."}
+    "Return the sorted images of each class"
+    listed = lambda d: sorted(p for p in d.glob("*") if p.suffix.lower() in IMG_EXTENSIONS)
+    here = {d.name: listed(d) for d in folder.iterdir() if d.is_dir() and d.name[0] != "."}
     key = max(("folder", "name"), key=lambda k: sum(getattr(c, k) in here for c in like.classes))
     members = {name: here.pop(name, []) for name in (getattr(c, key) for c in like.classes)}
     if missing := [name for name, found in members.items() if not found]:
@@ -202,13 +181,9 @@ def _members(folder, like):
         )
     if unknown := [name for name, found in here.items() if found]:
         raise BadInput(f"{folder} has images of {unknown[0]}, a class that {like.name} does not have; remove them")
-    return members
+    return list(members.values())
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #0d673b9b
-def _images_in(folder):
-    return sorted(p for p in folder.glob("*") if p.suffix.lower() in IMG_EXTENSIONS)
-
-
 def _pixels(path, like):
     x = pil_to_tensor(open_image(path, like.channels))
     if x.shape[1:] != (like.size, like.size):
@@ -221,27 +196,22 @@ def read_set(
 ) -> DistilledSet:
     "Read a distilled set back; raises `BadInput` if the folder holds another thing, or not all of it as it was written"
     folder = Path(folder)
-    values = _read_metadata(folder / "set.json")
+    values = read_json(
+        folder / "set.json", "name", "mean", "std", "size", "images", "factor", "sha256", "provenance", "digest"
+    )
+    if values.pop("digest") != json_digest(values):
+        raise BadInput(f"{folder / 'set.json'} was altered after it was written; copy the folder again")
     try:
         classes = tuple(ClassInfo(**c) for c in read_json(folder / "classes.json"))
     except TypeError as e:
         raise BadInput(f"{folder / 'classes.json'} was altered ({e}); copy the folder again") from e
     mean, std = tuple(values["mean"]), tuple(values["std"])
     blank = torch.empty(0, len(mean), values["size"], values["size"], dtype=torch.uint8)
-    found = read_images(
-        folder, ImageSet(values["name"], blank, blank.new_empty(0, dtype=torch.int64), classes, mean, std)
-    )
+    labels = blank.new_empty(0, dtype=torch.int64)
+    found = read_images(folder, ImageSet(values["name"], blank, labels, classes, mean, std))
     found = replace(found, **{k: values[k] for k in ("name", "provenance", "factor")})
     if len(found) != values["images"]:
         raise BadInput(f"{folder} was written with {values['images']} images but has {len(found)}; copy it again")
     if found.digest() != values["sha256"]:
         raise BadInput(f"the images, classes or constants in {folder} are not those that were written; copy it again")
     return found
-
-
-def _read_metadata(path):
-    "Read `set.json`, and compare it with its digest"
-    values = read_json(path, "name", "mean", "std", "size", "images", "factor", "sha256", "provenance", "digest")
-    if values.pop("digest") != json_digest(values):
-        raise BadInput(f"{path} was altered after it was written; copy the folder again")
-    return values

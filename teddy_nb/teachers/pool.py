@@ -51,6 +51,10 @@ class Teacher(Checked):
     seconds: NonNegative = 0.0  # Spent on it: an epoch's training, or pruning and fine-tuning
 
     @property
+    def digest(self) -> str:  # SHA-256 of its weights
+        return tensor_digest(*self.model.state_dict().values())
+
+    @property
     def file(self) -> str:
         return teacher_file(self.arch, self.stage, self.pool_index)
 
