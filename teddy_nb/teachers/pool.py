@@ -460,13 +460,8 @@ def _normalization_warnings(pool, train):
         yield f"{train.name} is normalized with mean {train.mean} and std {train.std}, but its pixels have {mean} and {std}"
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #4a4b96e8
-def check_sanity(
-    pool: Pool,
-    data: Splits,  # On the device to work on
-    force: bool = False,  # Go on all the same
-    log: Callable | None = None,  # Called with the outcome
-):
-    "Raise `BadInput` that names every warning about the pool's converged teacher, unless forced"
+def check_sanity(pool: Pool, data: Splits, force: bool = False, log: Callable | None = None):
+    "Raise `BadInput` that names every warning about the pool's converged teacher, unless forced, and log the outcome"
     messages = sanity_warnings(pool, data)
     if log:
         log(sanity=messages or "passed", forced=bool(messages) and force)

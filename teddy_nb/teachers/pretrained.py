@@ -28,10 +28,8 @@ from .pool import Teacher, make_teacher
 from .training import AUX_HEADS, accuracy, new_model
 
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #3293b074
-def read_weights(
-    path: Path,  # Of safetensors, or of `torch.save`
-) -> dict[str, Tensor]:  # On the CPU, by name; without the prefixes of DataParallel and torch.compile
-    "Read a state_dict; raises `BadInput` for a file that holds anything else"
+def read_weights(path: Path) -> dict[str, Tensor]:  # On the CPU, without prefixes of DataParallel and torch.compile
+    "Read a state_dict of safetensors or of `torch.save`; raises `BadInput` for a file that holds anything else"
     try:
         state = load_file(path)
     except SafetensorError:

@@ -52,11 +52,8 @@ def new_model(
     return model
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #3ac25a7b
-def check_model(
-    name: str,  # A name `build_model` knows
-    data: ImageSet,  # Gives channels, classes and size
-):
-    "Raise `BadInput` unless the network can take the images"
+def check_model(name: str, data: ImageSet):
+    "Raise `BadInput` unless the network of this name can take the images"
     try:
         with torch.no_grad():
             model = new_model(name, data, 0).eval()
