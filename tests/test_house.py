@@ -71,8 +71,8 @@ def calls_between(outer: Callable, inner: Callable, run: Callable) -> list[str]:
     def look(frame, event, arg):
         if event == "call" and frame.f_code is inner.__code__:
             while (frame := frame.f_back).f_code is not outer.__code__:
-                path, name = Path(frame.f_code.co_filename), frame.f_code.co_name
-                if path.is_relative_to(PACKAGE) and path.name != "store.py" and not name.startswith("<"):
+                module, name = frame.f_globals["__name__"], frame.f_code.co_name
+                if module.startswith("teddy_nb.") and module != "teddy_nb.runs.store" and not name.startswith("<"):
                     way.insert(0, name)
             raise Found
 
