@@ -17,7 +17,7 @@ NBS = Path(__file__).parent.parent / "nbs"
 CHAPTERS = sorted(NBS.glob("0[1-5]_*.ipynb"))
 PAGES = [p.relative_to(NBS).as_posix() for p in sorted(NBS.rglob("*.ipynb")) if "#| fig-cap" in p.read_text()]
 BRIEF = ("01_pool_prior",)
-BRIEF_PAGES = ("03_bn_matching.ipynb", "toolkit/data/init.ipynb")
+BRIEF_PAGES = ("toolkit/data/init.ipynb",)
 FIGURE = re.compile(r"^#\| ?(fig-cap:|label: ?fig-)", re.MULTILINE)
 SKIPPED = re.compile(r"^#\| ?(slow|cuda)", re.MULTILINE)
 SETTING = re.compile(r'^DATASET = "digits"$', re.MULTILINE)
