@@ -19,6 +19,7 @@ from itertools import product
 from pathlib import Path
 
 import ipywidgets as W
+from fastcore.basics import patch
 from IPython import get_ipython
 from IPython.display import display
 from matplotlib.figure import Figure
@@ -122,25 +123,6 @@ class Chooser(W.VBox):
         "Show the chosen panel"
         self.view.value = wrap_html(self.panel(*(control.value for control in self.inputs)))
 
-    def html(
-        self,
-        most: int = 240,  # Panels to put into the page
-    ) -> str:
-        "Return the controls, at most `most` panels and the script"
-        kept = spread([len(values) for values in self.controls.values()], most)
-        start = tuple(ks.index(at) if at in ks else 0 for ks, at in zip(kept, self.start, strict=True))
-        items = zip(self.controls.items(), kept, start, strict=True)
-        controls = [control_html(name, [values[k] for k in ks], at) for (name, values), ks, at in items]
-        places = zip(product(*(range(len(ks)) for ks in kept)), product(*kept), strict=True)
-        panels = [
-            f'<div data-at="{",".join(map(str, at))}"{" hidden" * (at != start)}>{self.panel(*ks)}</div>'
-            for at, ks in places
-        ]
-        total = math.prod(map(len, self.controls.values()))
-        note = f'<p class="caption">{len(panels)} of {total:,} are in this page; Jupyter shows all.</p>'
-        rest = note * (len(panels) < total)
-        return f'{"".join(controls)}<div aria-live="polite">{"".join(panels)}</div>{rest}<script>{SCRIPT}</script>'
-
     def __repr__(self):
         return f"Chooser({'; '.join(f'{name}: {v[0]} to {v[-1]}' for name, v in self.controls.items())})"
 
@@ -148,6 +130,27 @@ class Chooser(W.VBox):
         jupyter = hasattr(get_ipython(), "kernel")
         live = super()._repr_mimebundle_(**kwargs) if jupyter else {"text/plain": repr(self)}
         return {**live, "text/html": wrap_html(self.html())}
+
+# %% ../nbs/toolkit/widgets.ipynb #97390a10
+@patch
+def html(
+    self: Chooser,
+    most: int = 240,  # Panels to put into the page
+) -> str:
+    "Return the controls, at most `most` panels and the script"
+    kept = spread([len(values) for values in self.controls.values()], most)
+    start = tuple(ks.index(at) if at in ks else 0 for ks, at in zip(kept, self.start, strict=True))
+    items = zip(self.controls.items(), kept, start, strict=True)
+    controls = [control_html(name, [values[k] for k in ks], at) for (name, values), ks, at in items]
+    places = zip(product(*(range(len(ks)) for ks in kept)), product(*kept), strict=True)
+    panels = [
+        f'<div data-at="{",".join(map(str, at))}"{" hidden" * (at != start)}>{self.panel(*ks)}</div>'
+        for at, ks in places
+    ]
+    total = math.prod(map(len, self.controls.values()))
+    note = f'<p class="caption">{len(panels)} of {total:,} are in this page; Jupyter shows all.</p>'
+    rest = note * (len(panels) < total)
+    return f'{"".join(controls)}<div aria-live="polite">{"".join(panels)}</div>{rest}<script>{SCRIPT}</script>'
 
 # %% ../nbs/toolkit/widgets.ipynb #58f123a6
 def spread(
