@@ -13,3 +13,5 @@ from teddy_nb.runs.store import Store
 train, test = load_data("digits")
 data = Splits(train.subset(torch.arange(1024)), test)
 train_trajectory(data, "convnet-2-8-group", TrainConfig(2, int(sys.argv[2]), 0.05), 0, Store(sys.argv[1]))
+if torch.distributed.is_initialized():  # gloo's threads may abort a process that ends while the other one does
+    torch.distributed.destroy_process_group()
