@@ -33,9 +33,6 @@ class SingleProcess(NamedTuple):
     process_index: int = 0
     is_main_process: bool = True
 
-    def wait_for_everyone(self) -> None:
-        "Return at once"
-
 # %% ../../nbs/toolkit/core/devices.ipynb #9ad5364d
 def dist_state() -> SingleProcess:  # Or accelerate's PartialState, which has the same attributes
     "Return the processes that a launcher started to work together; `SingleProcess` if none did"
