@@ -65,7 +65,7 @@ def synth_block(
     for a in tqdm(steps[::CHECK_EVERY], f"image {indices[0]}", leave=False):
         chunk, last_good = steps[a : a + CHECK_EVERY], synth.x.detach().clone()
         for n, drawn in zip(chunk, synth.draw(chunk), strict=True):
-            losses.append(synth.step(n, *drawn))
+            losses.append(synth.step(n, drawn))
             if on_step:
                 on_step(n, synth.x.detach(), losses[-1])
         check_finite(synth, chunk, Losses.stack(losses[a:]), last_good)
