@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from ..config import SynthesisConfig
-from ..core.devices import generator, upload
+from ..core.devices import can_compile, generator, upload
 from ..data.augment import DSA_OPS, AffineConfig, apply_affine, apply_dsa, sample_affine, sample_dsa
 from ..data.images import ImageSet
 from .feature_stats import HookedTeacher
-from .matching_loss import Losses
+from .matching_loss import Losses, maybe_compile
 
 # %% ../../nbs/toolkit/matching/schedule.ipynb #47b28090
 class TeacherCall(NamedTuple):
@@ -62,6 +62,7 @@ class AffineAugment:
 
     def __init__(self, data: ImageSet, cfg: SynthesisConfig, seed: int, indices: range):
         self.data, self.cfg, self.seed, self.indices = data, cfg, seed, indices
+        self.apply = maybe_compile(apply_affine, cfg.compile and data.device.type == "cuda" and can_compile())
 
     def draw(self, steps: range) -> list[Tensor]:  # For each step `[indices, classes, 2, 4]`
         gens = [generator(self.seed, "synthesis", i, n) for n in steps for i in self.indices]
@@ -71,11 +72,11 @@ class AffineAugment:
     def __call__(self, x: Tensor, theta: Tensor, classes: slice) -> Tensor:  # `x` `[indices, classes, C, H, W]`
         if self.cfg.augment == AffineConfig():
             return x
-        return apply_affine(x.flatten(0, 1), theta[:, classes].flatten(0, 1)).view_as(x)
+        return self.apply(x.flatten(0, 1), theta[:, classes].flatten(0, 1)).view_as(x)
 
     def on_real(self, x: Tensor, theta: Tensor, classes: slice) -> Tensor:  # `x` `[groups, n, classes, C, H, W]`
         theta = theta[:: self.cfg.group_size * self.cfg.factor**2, None, classes].expand(-1, x.shape[1], -1, -1, -1)
-        return apply_affine(x.flatten(0, 2), theta.flatten(0, 2)).view_as(x)
+        return self.apply(x.flatten(0, 2), theta.flatten(0, 2)).view_as(x)
 
 # %% ../../nbs/toolkit/matching/schedule.ipynb #a1797b32
 class SiameseAugment:
