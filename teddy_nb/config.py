@@ -161,8 +161,8 @@ class SynthesisConfig(Checked):
 # %% ../nbs/toolkit/config.ipynb #ae705706
 @patch(as_prop=True)
 def has_layer_losses(self: SynthesisConfig) -> bool:
-    "Whether the teachers' layers are compared: always, but for a weight of 0 beside extractors"
-    return bool(self.bn_weight) or not self.n_extractors
+    "Whether the teachers' layers are compared: unless their weight is 0 and the teachers give no class means"
+    return bool(self.bn_weight) or bool(self.class_mean_weight and not self.n_extractors)
 
 
 @patch(as_prop=True)
