@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['RANDOM_REAL', 'RANDOM_EQUAL_BYTES', 'Row', 'StudentScores', 'check_row', 'check_distilled', 'Student',
-           'list_students', 'Result', 'to_result', 'result_table', 'above', 'Results']
+           'list_students', 'Result', 'to_result', 'describe_views', 'describe_labels', 'describe_origin',
+           'result_table', 'above', 'Results']
 
 # %% ../../nbs/toolkit/students/scores.ipynb #c3fc4bca
 import csv
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from functools import cache
 from pathlib import Path
 from statistics import mean
@@ -18,12 +20,13 @@ from typing import NamedTuple
 from fastcore.basics import patch
 from scipy.stats import ttest_ind
 
-from ..config import EvalConfig
+from ..config import PROTOCOLS, EvalConfig, TrainConfig, as_values, get_protocol
 from ..core.errors import BadInput, format_mean_std, md_table, plural, sample_std
+from ..data.augment import AffineConfig
 from ..data.images import ImageSet
 from ..runs.distilled_set import DistilledSet
 from ..runs.files import tensor_digest
-from .labels import plan_labels, pool_state
+from .labels import choose_labellers, plan_labels, pool_state
 from ..teachers.pool import Pool
 from ..teachers.training import check_model
 
@@ -39,6 +42,12 @@ class Row(NamedTuple):
 
     def set_of(self, seed: int) -> DistilledSet:  # Of the student with this seed
         return self.sets[seed % len(self.sets)]
+
+    def resolved(self) -> "Row":
+        "Return the row with the batch size for its images, and of its pool the teachers that label"
+        cfg = self.cfg.for_images(len(self.sets[0].decoded)) if self.sets else self.cfg
+        pool = self.labels_from and choose_labellers(self.labels_from, cfg.labels_from)
+        return self._replace(cfg=cfg, labels_from=pool)
 
     def item_of(self, seed: int) -> str:  # Name of a student's scores in the store
         return Path(self.name, "scores", "soft" if self.cfg.is_soft else "hard", f"{seed}").as_posix()
@@ -104,7 +113,7 @@ def list_students(
     students, digest_set = {}, cache(DistilledSet.digest)
     digest_pool = cache(lambda pool: tensor_digest(*pool_state(pool)))
     for row in rows:
-        protocol = {k: v for k, v in asdict(row.cfg).items() if k != "n_students"}
+        protocol = {k: v for k, v in as_values(row.cfg).items() if k not in ("n_students", "name")}
         key = {"test": [test.name, len(test)], "protocol": protocol}
         key["pool"] = digest_pool(row.labels_from) if row.cfg.is_soft else None
         for seed in range(row.cfg.n_students):
@@ -151,8 +160,9 @@ def to_result(
     counted = {"test_images": len(test), "students": len(scores), "sets": len(dict.fromkeys(sets))}
     protocol = {"test": test.name, **counted, "set": first.provenance}
     if cfg.is_soft:
-        stages = [t.stage for t in row.labels_from.teachers]
-        protocol |= {"pool": row.labels_from.kind, "stages": stages, "soft_labels": plan.description}
+        of_teachers = lambda field: [getattr(t, field) for t in row.labels_from.teachers]
+        protocol |= {"pool": row.labels_from.kind, "stages": of_teachers("stage"), "soft_labels": plan.description}
+        protocol["labeller_accuracy"] = percent(of_teachers("accuracy"))
     return Result(
         row.method,
         cfg.labels,
@@ -162,20 +172,61 @@ def to_result(
         images=len(first),
         bytes=round(mean(s.n_bytes for s in dict.fromkeys(sets))) + plan.bytes,
         seconds=0.0,
-        protocol=json.loads(json.dumps({**protocol, **asdict(cfg)})),
+        protocol=json.loads(json.dumps({**protocol, **as_values(cfg)})),
     )
 
 # %% ../../nbs/toolkit/students/scores.ipynb #4027bbba
 @patch(as_prop=True)
 def protocol_text(self: Result) -> str:
-    "Return the protocol as a sentence"
+    "Return the protocol as a sentence: what was done, and nothing that is merely set"
     p, t = self.protocol, self.protocol["training"]
     students = f"{plural(p['students'], 'student')} {p['student']}"
     training = f"{t['epochs']:g} epochs of batches of {t['batch_size']} with {t['optimizer']} at {t['lr']:g}"
-    labels = f"augmentation {p['augmentation']}, labels {p.get('soft_labels', 'hard')}"
-    return f"{students}, {training}, {labels}; accuracy at the end on {p['test_images']} images of {p['test']}"
+    rate = f"cosine over {t['smoothing']:g} times the epochs" if t.get("smoothing") else t["schedule"]
+    if steps := t["schedule"] == "step" and t.get("milestones"):
+        rate = f"times {t.get('lr_factor', 0.1):g} after {', '.join(f'{m:.3g}' for m in steps)} of them"
+    parts = [*describe_origin(p), students, training, rate]
+    if "ema" in p:
+        parts.append(f"scored at the average of weights with decay {p['ema']:g}")
+    parts += [describe_views(p), describe_labels(p)]
+    return f"{', '.join(parts)}; accuracy at the end on {p['test_images']} images of {p['test']}"
 
 
+def describe_views(p: dict) -> str:  # `p`: a protocol, as a `Result` has it
+    "Say how the students' images were augmented"
+    plain, kind = json.loads(json.dumps(as_values(AffineConfig()))), p["augmentation"]
+    drawn = {} if kind.startswith("dsa") else p["training"]["augment"]
+    value = lambda v: "" if v is True else f" {v[0]:.3g} to {v[1]:.3g}" if isinstance(v, list) else f" {v:g}"
+    views = [f"{k}{value(v)}" for k, v in drawn.items() if v != plain[k]]
+    views = [*filter(None, [p.get("transform")]), *views, *["DSA"] * kind.startswith("dsa")]
+    return f"views by {' and '.join([*views, *['CutMix'] * kind.endswith('cutmix')]) or 'nothing'}"
+
+
+def describe_labels(p: dict) -> str:  # `p`: a protocol, as a `Result` has it
+    "Say whose the labels were, and the loss on soft ones"
+    if "soft_labels" not in p:
+        return "labels hard"
+    loss = "squared error of logits" if "loss" in p else f"divergence at temperature {p['temperature']:g}"
+    loss += f" and {p['hard_weight']:g} of cross-entropy" if p.get("hard_weight") else ""
+    shown = sorted(p.get("labeller_accuracy", []))
+    right = f" ({shown[0]:.1f} to {shown[-1]:.1f} % right)" if shown else ""
+    chosen = f"{p['labels_from']} " if isinstance(p.get("labels_from"), str) else ""
+    stages = ", ".join(f"{s:.3g}" for s in p["stages"])
+    return f"labels {p['soft_labels']}, from {chosen}stages {stages} of the {p['pool']} pool{right}, {loss}"
+
+
+def describe_origin(p: dict) -> list[str]:  # `p`: a protocol, as a `Result` has it
+    "Name the published protocol and what differs from it; nothing if there is none"
+    if p.get("name") not in PROTOCOLS:
+        return []
+    flat = lambda values: {**values, **values["training"], "training": None}
+    published, own = flat(json.loads(json.dumps(as_values(get_protocol(p["name"]))))), flat(p)
+    fixed = {"n_students", "batch_size"} if "batch_by_images" in p else {"n_students"}
+    fields = [f.name for kind in (EvalConfig, TrainConfig) for f in dataclass_fields(kind) if f.name not in fixed]
+    changed = [name for name in fields if published.get(name) != own.get(name)]
+    return [f"protocol {p['name']}" + f" with other {', '.join(changed)}" * bool(changed)]
+
+# %% ../../nbs/toolkit/students/scores.ipynb #d593316d
 def result_table(
     results: list[Result],
 ) -> str:
