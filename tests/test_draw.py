@@ -131,7 +131,10 @@ def test_keys_give_test_digits_and_clear(page):
 def test_a_drawing_is_read(page):
     "A ring is a zero for the distilled ten"
     box = page.locator("[data-canvas]").bounding_box()
-    at = lambda a: (box["x"] + box["width"] * (0.5 + 0.2 * np.cos(a)), box["y"] + box["height"] * (0.5 + 0.33 * np.sin(a)))
+    at = lambda a: (
+        box["x"] + box["width"] * (0.5 + 0.2 * np.cos(a)),
+        box["y"] + box["height"] * (0.5 + 0.33 * np.sin(a)),
+    )
     page.mouse.move(*at(0))
     page.mouse.down()
     for a in np.linspace(0, 2 * np.pi, 24):
