@@ -14,10 +14,10 @@ from .bn_matching import synthesize
 from .config import BilevelConfig, DMConfig, EvalConfig, SynthesisConfig, default_recipe, get_protocol
 from .core.errors import BadInput
 from .data.images import ImageSet, Splits
-from .methods import selection
 from .methods.bilevel import distill_bilevel
 from .methods.dm import distill_dm
 from .methods.registry import METHODS, distill, method, takes
+from .methods.selection import rded  # noqa: F401  It registers three methods
 from .runs.distilled_set import DistilledSet
 from .runs.store import Store
 from .students.scores import RANDOM_REAL, Results, Row
