@@ -139,7 +139,8 @@ def maybe_compile(f: Callable, on: bool) -> Callable:
         return f
     limit = torch._dynamo.config.recompile_limit
     torch._dynamo.config.recompile_limit = max(64, limit)  # A pruned pool has many shapes
-    return torch.compile(f, dynamic=False)
+    combined = {"options": {"combo_kernels": True}} if torch.cuda.is_available() else {}  # Small kernels share launches
+    return torch.compile(f, dynamic=False, **combined)
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #6e565087
 @torch.no_grad()
