@@ -86,8 +86,8 @@ def student_score(
         if epoch % every == 0 or epoch == cfg.training.epochs:
             predictions.append(predict_classes(average or model, test, batch_size=EVAL_BATCH, cfg=cfg.training))
 
-    options = {"on_step": on_step, "desc": f"student {seed}", "recorded": True}
-    fit(model, distilled, cfg.training, seed, get_batch, student_loss(cfg), evaluate, **options)
+    options = {"desc": f"student {seed}", "recorded": not cfg.hard_weight}  # A graph holds one target
+    fit(model, distilled, cfg.training, seed, get_batch, student_loss(cfg), evaluate, on_step, **options)
     curve = [(p == test.labels).float().mean().item() for p in predictions]
     return StudentScores(curve, float(f1_score(test.labels.cpu(), predictions[-1].cpu(), average="macro")))
 
