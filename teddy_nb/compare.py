@@ -16,7 +16,7 @@ from .core.errors import BadInput
 from .data.images import ImageSet, Splits
 from .methods.bilevel import distill_bilevel
 from .methods.dm import distill_dm
-from .methods.registry import METHODS, distill, method, takes
+from .methods.registry import distill, method, takes
 from .methods.selection import rded  # noqa: F401  It registers three methods
 from .runs.distilled_set import DistilledSet
 from .runs.store import Store
@@ -38,17 +38,17 @@ def random_x4(data: ImageSet, pool: Pool | None, ipc: int, seed: int = 0) -> Dis
 
 
 @method("dm")
-def dm(data: ImageSet, pool: Pool | None, ipc: int, seed: int = 0, cfg: DMConfig = DMConfig()) -> DistilledSet:
+def dm(data: ImageSet, pool: Pool | None, ipc: int, seed: int = 0, cfg: DMConfig | None = None) -> DistilledSet:
     "Return a set by distribution matching (Zhao and Bilen 2023)"
-    return distill_dm(data, cfg, ipc, seed)
+    return distill_dm(data, cfg or DMConfig(), ipc, seed)
 
 
 @method("bilevel")
 def bilevel(
-    data: ImageSet, pool: Pool | None, ipc: int, seed: int = 0, cfg: BilevelConfig = BilevelConfig()
+    data: ImageSet, pool: Pool | None, ipc: int, seed: int = 0, cfg: BilevelConfig | None = None
 ) -> DistilledSet:
     "Return a set by the bilevel problem (Eq. 1)"
-    return distill_bilevel(data, cfg, ipc, seed)
+    return distill_bilevel(data, cfg or BilevelConfig(), ipc, seed)
 
 # %% ../nbs/toolkit/compare.ipynb #5d20ec95
 @method("teddy")

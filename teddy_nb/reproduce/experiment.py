@@ -17,12 +17,12 @@ from pathlib import Path
 import torch
 from fastcore.basics import patch
 
+from ..compare import distill, takes
 from ..config import EvalConfig, PostPoolConfig, PriorPoolConfig, make_config
 from ..core.devices import default_device, derive_seed, from_first
 from ..core.errors import BadInput
 from ..data.datasets import load_data
 from ..data.images import Splits, make_imbalanced
-from ..compare import distill, takes
 from ..pipeline import make_pool
 from ..runs.distilled_set import DistilledSet, read_set
 from ..runs.files import append_line, logged_seconds, read_json, remove_partials, require_folder, write_file
