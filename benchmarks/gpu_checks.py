@@ -69,7 +69,7 @@ def synthesis_stalls(data, fields) -> str:
     cfg = replace(get_recipe("digits_prior").synthesis, iterations=50, n_teachers=2, compile=False, **fields)
     synth = synthesizer(data, "convnet-2-8-batch", cfg, range(cfg.group_size * cfg.groups_per_batch))
     inputs = synth.draw(range(4))
-    return repeat_quietly(lambda n: synth.step(n, *inputs[n]))
+    return repeat_quietly(lambda n: synth.step(n, inputs[n]))
 
 
 def training_stalls(data, precision) -> str:
@@ -140,7 +140,7 @@ def step_seconds(data, arch, cfg, how) -> float | str:
         try:
             for n, args in enumerate(synth.draw(range(24 if DEVICE.type == "cuda" else 3))):
                 begin = perf_counter()
-                synth.step(n, *args)
+                synth.step(n, args)
                 if DEVICE.type != "cpu":
                     torch.accelerator.synchronize()
                 times.append(perf_counter() - begin)

@@ -125,7 +125,7 @@ def ours(teachers: list[Teacher], data: ImageSet, cfg: SynthesisConfig, compile:
 
     def step():
         n = next(steps)
-        return synth.step(n, *synth.draw(range(n, n + 1))[0])
+        return synth.step(n, synth.draw(range(n, n + 1))[0])
 
     return step
 

@@ -19,6 +19,7 @@ from .data.images import ImageSet
 from .matching.engine import CHECK_EVERY, Engine, Synthesizer, check_finite, check_synthesis
 from .matching.feature_stats import capture_bn_stats, running_stats
 from .matching.matching_loss import Losses
+from .matching.replay import quickest
 from .runs.distilled_set import DistilledSet
 from .runs.store import Item, Store
 from .teachers.pool import Pool, Teacher
@@ -61,11 +62,11 @@ def synth_block(
 ) -> Item:  # `images` `[indices, classes, C, H, W]`, `losses` `[groups, steps, 4]`
     "Take all steps on the images of some indices; raises `Diverged`"
     synth, losses = Synthesizer(engine, indices), []
-    steps = range(engine.cfg.iterations)
+    stepper, steps = quickest(synth), range(engine.cfg.iterations)
     for a in tqdm(steps[::CHECK_EVERY], f"image {indices[0]}", leave=False):
         chunk, last_good = steps[a : a + CHECK_EVERY], synth.x.detach().clone()
-        for n, drawn in zip(chunk, synth.draw(chunk), strict=True):
-            losses.append(synth.step(n, *drawn))
+        for n, drawn in zip(chunk, stepper.draw(chunk), strict=True):
+            losses.append(stepper.step(n, drawn))
             if on_step:
                 on_step(n, synth.x.detach(), losses[-1])
         check_finite(synth, chunk, Losses.stack(losses[a:]), last_good)

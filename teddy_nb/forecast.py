@@ -174,7 +174,7 @@ def synthesis_cost(plan: Plan) -> StageCost:
 
     def step():
         n, drawn = next(draws)
-        synth.step(n, *drawn)
+        synth.step(n, drawn)
 
     seconds, memory = measure(step, data.device)
     rounds = math.ceil(math.ceil(plan.ipc / size) / plan.devices) * math.ceil(data.n_classes / classes)

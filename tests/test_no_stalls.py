@@ -89,8 +89,8 @@ def test_a_synthesis_step(data, teachers, fields):
     synth = Synthesizer(Engine(pool, data, cfg), range(cfg.group_size * cfg.groups_per_batch))
     inputs = synth.draw(range(4))
     for n in range(2):
-        synth.step(n, *inputs[n])
-    assert_no_stalls(lambda: [synth.step(n, *inputs[n]) for n in range(2, 4)])
+        synth.step(n, inputs[n])
+    assert_no_stalls(lambda: [synth.step(n, inputs[n]) for n in range(2, 4)])
 
 
 def steps_after_the_first(batches, step):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LAUNCHED', 'SingleProcess', 'dist_state', 'default_device', 'from_first', 'cpu_count', 'can_compile', 'derive_seed',
-           'generator', 'seeded', 'run_slow', 'run_cuda']
+           'generator', 'upload', 'seeded', 'run_slow', 'run_cuda']
 
 # %% ../../nbs/toolkit/core/devices.ipynb #a1611a0f
 import hashlib
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from .errors import BadInput
 
@@ -92,6 +92,13 @@ def derive_seed(*key: float | str) -> int:  # In `[0, 2**63)`
 def generator(*key: float | str) -> Generator:  # On the CPU, so that every device sees the same numbers
     "Return a random generator that depends on nothing but `key`"
     return Generator().manual_seed(derive_seed(*key))
+
+# %% ../../nbs/toolkit/core/devices.ipynb #a12dd5fc
+def upload(x: Tensor, device: torch.device) -> Tensor:
+    "Return a tensor of the host on `device`, without a wait where there is a way"
+    if device.type in ("cpu", "mps"):
+        return x.to(device)
+    return x.pin_memory().to(device, non_blocking=True)
 
 # %% ../../nbs/toolkit/core/devices.ipynb #340da905
 @contextmanager

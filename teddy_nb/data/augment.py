@@ -44,22 +44,25 @@ def sample_affine(
     cfg: AffineConfig,
     n: int,  # Images
     size: int,  # Height and width, pixels
-    gen: Generator,  # On the CPU
-) -> Tensor:  # `[n, 2, 4]`, for `apply_affine`: rows x and y of an affine map, and the roll in pixels
-    "Draw one random view for each of `n` images"
+    *gens: Generator,  # On the CPU
+) -> Tensor:  # `[len(gens) * n, 2, 4]`, for `apply_affine`: rows x and y of an affine map, and the roll in pixels
+    "Draw one random view for each of `n` images with each generator"
 
-    def uniform(low, high):
-        return low + (high - low) * torch.rand(n, generator=gen)
+    def uniform(low, high, u):
+        return low + (high - low) * u
 
-    area = uniform(*cfg.scale)
-    ratio = uniform(math.log(cfg.ratio[0]), math.log(cfg.ratio[1])).exp()
+    def integers(most):
+        return torch.cat([torch.randint(-most, most + 1, (2, n), generator=gen) for gen in gens], 1)
+
+    area, ratio, *place = torch.cat([torch.rand(4, n, generator=gen) for gen in gens], 1)
+    area, ratio = uniform(*cfg.scale, area), uniform(math.log(cfg.ratio[0]), math.log(cfg.ratio[1]), ratio).exp()
     w, h = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
-    x, y = uniform(-1, 1) * (1 - w), uniform(-1, 1) * (1 - h)
-    dx, dy = torch.randint(-cfg.shift, cfg.shift + 1, (2, n), generator=gen) * 2 / size
-    angle = uniform(-cfg.rotate, cfg.rotate) * math.pi / 180
-    mirror = 1 - 2 * (torch.rand(n, generator=gen) < cfg.flip / 2).float()
-    cos, sin = angle.cos(), angle.sin()
-    rolls = torch.randint(-cfg.roll, cfg.roll + 1, (2, n), generator=gen)
+    x, y = uniform(-1, 1, place[0]) * (1 - w), uniform(-1, 1, place[1]) * (1 - h)
+    dx, dy = integers(cfg.shift) * 2 / size
+    angle, side = torch.cat([torch.rand(2, n, generator=gen) for gen in gens], 1)
+    angle = uniform(-cfg.rotate, cfg.rotate, angle) * math.pi / 180
+    mirror = 1 - 2 * (side < cfg.flip / 2).float()
+    cos, sin, rolls = angle.cos(), angle.sin(), integers(cfg.roll)
     row_x = torch.stack([w * cos * mirror, -w * sin, x + dx, rolls[0]])
     row_y = torch.stack([h * sin * mirror, h * cos, y + dy, rolls[1]])
     return torch.stack([row_x, row_y]).permute(2, 0, 1)

@@ -133,10 +133,13 @@ class HookedNet(nn.Module):
         super().__init__()
         shared = {} if precision == "bf16" else {id(t): t for t in (*model.parameters(), *model.buffers())}
         self.model, self.precision = copy.deepcopy(model, shared), precision
-        if precision == "bf16":
-            self.model.to(memory_format=torch.channels_last)
         fuse_pools(self.model)
         self.layers, self.head = norm_layers(self.model) if layers else {}, last_linear(self.model)
+        if precision == "bf16":
+            self.model.to(memory_format=torch.channels_last)
+            for m in self.model.modules():  # Rounded once, not at every call; the head's type is that of the images
+                if isinstance(m, nn.Conv2d | nn.Linear) and m is not self.head:
+                    m.to(torch.bfloat16)
         self.head.register_forward_pre_hook(_hook_features)
         zero = self.head.weight.new_zeros(())
         for i, m in enumerate(self.layers.values()):

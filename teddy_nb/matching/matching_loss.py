@@ -28,24 +28,27 @@ LOSS_NAMES = ("total", "cross-entropy", "BN terms", "class means")
 
 
 class Losses(NamedTuple):
-    "The weighted loss, and its parts before weighting"
+    "The weighted loss, its parts before weighting, and the distance of every layer"
 
-    total: Tensor  # `[...]`
-    ce: Tensor  # `[...]`
-    bn: Tensor  # `[...]`, the sum over layers
-    class_means: Tensor  # `[...]`
-    layers: Tensor  # `[..., layers]`
+    table: Tensor  # `[..., 4 + own + layers]`
+    own: tuple[str, ...] = ()  # Names of the parts of a loss of one's own
 
-    def means(self) -> dict[str, float]:  # By `LOSS_NAMES`
-        return {name: v.mean().item() for name, v in zip(LOSS_NAMES, self[:4], strict=True)}
+    total, ce, bn, class_means = (property(lambda self, i=i: self.table[..., i]) for i in range(4))  # `[...]`
+    names = property(lambda self: (*LOSS_NAMES, *self.own))
+    parts = property(lambda self: self.table[..., : len(self.names)])  # `[..., 4 + own]`, by `names`
+    layers = property(lambda self: self.table[..., len(self.names) :])  # `[..., layers]`
+
+    def means(self) -> dict[str, float]:  # By `names`
+        means = torch.stack([v.mean() for v in self.parts.unbind(-1)])  # One wait
+        return dict(zip(self.names, means.tolist(), strict=True))
 
     @classmethod
     def stack(cls, losses: list["Losses"]) -> "Losses":  # With a new first axis
-        return cls(*(torch.stack(v) for v in zip(*losses, strict=True)))
+        return cls(torch.stack([v.table for v in losses]), losses[0].own)
 
     @classmethod
     def average(cls, losses: list["Losses"], shares: list[float]) -> "Losses":  # Weighted by `shares`, which sum to 1
-        return cls(*(sum(v * s for v, s in zip(values, shares, strict=True)) for values in zip(*losses, strict=True)))
+        return cls(sum(v.table * s for v, s in zip(losses, shares, strict=True)), losses[0].own)
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #8ea99fbd
 def mean_losses(folder: Path) -> dict[str, list[float]]:  # Name to one value a step
@@ -105,7 +108,8 @@ def teacher_loss(
         squared = cfg.class_mean_distance == "squared"
         class_means = (difference.square().sum(-1) if squared else difference.norm(dim=-1)).mean(1)
     total = cfg.ce_weight * ce + bn_weight * bn + cfg.class_mean_weight * class_means
-    return Losses(total, ce.detach(), bn.detach(), class_means.detach(), layers.detach())
+    parts = torch.stack([total, *(v.detach() for v in (ce, bn, class_means))], 1)
+    return Losses(torch.cat([parts, layers.detach()], 1))
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #b9dfa754
 @cache
@@ -144,7 +148,7 @@ def loss_and_grad_microbatched(
     for part, *part_grads in zip(*(v.split(micro_batch) for v in (x, *grads)), strict=True):
         part = part.detach().requires_grad_()
         x_grads += torch.autograd.grad(net(part).to_list(), part, part_grads)
-    return losses._replace(total=losses.total.detach()), torch.cat(x_grads)
+    return losses._replace(table=losses.table.detach()), torch.cat(x_grads)
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #85b2cbb4
 class Matching:
@@ -185,7 +189,7 @@ def loss_and_grad(
             leaf = x.detach().requires_grad_()
             losses = self.loss(net, leaf, **rest)
             (grad,) = torch.autograd.grad(losses.total.sum(), leaf)
-            return losses._replace(total=losses.total.detach()), grad
+            return losses._replace(table=losses.table.detach()), grad
         except RuntimeError as e:
             losses = None  # Frees the graph
             self.halve_micro_batch(e, len(x))

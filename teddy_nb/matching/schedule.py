@@ -4,21 +4,20 @@
 
 # %% auto #0
 __all__ = ['TeacherCall', 'teacher_schedule', 'losses_by_group', 'AffineAugment', 'SiameseAugment', 'siamese_augment',
-           'ClasswiseOps', 'ClasswiseSiameseAugment', 'make_augment']
+           'siamese_by_number', 'ClasswiseOps', 'ClasswiseSiameseAugment', 'make_augment']
 
 # %% ../../nbs/toolkit/matching/schedule.ipynb #249880a1
-from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..config import SynthesisConfig
-from ..core.devices import generator
-from ..data.augment import AffineConfig, apply_affine, apply_dsa, sample_affine, sample_dsa
+from ..core.devices import can_compile, generator, upload
+from ..data.augment import DSA_OPS, AffineConfig, apply_affine, apply_dsa, sample_affine, sample_dsa
 from ..data.images import ImageSet
 from .feature_stats import HookedTeacher
-from .matching_loss import Losses
+from .matching_loss import Losses, maybe_compile
 
 # %% ../../nbs/toolkit/matching/schedule.ipynb #47b28090
 class TeacherCall(NamedTuple):
@@ -52,11 +51,10 @@ def losses_by_group(
 ) -> Losses:  # `[groups, columns]`
     "Put the losses of each call into the rows and columns of its groups"
     columns = sum(len(call.groups) for call in calls) // n_groups
-    table = Losses(*(v.new_zeros(n_groups, columns, *v.shape[1:]) for v in losses[0]))
+    table = losses[0].table.new_empty(n_groups, columns, losses[0].table.shape[1])
     for call, values in zip(calls, losses, strict=True):
-        for field, v in zip(table, values, strict=True):
-            field[call.groups, call.columns] = v
-    return table
+        table[call.groups, call.columns] = values.table
+    return Losses(table, losses[0].own)
 
 # %% ../../nbs/toolkit/matching/schedule.ipynb #25d740ae
 class AffineAugment:
@@ -64,21 +62,21 @@ class AffineAugment:
 
     def __init__(self, data: ImageSet, cfg: SynthesisConfig, seed: int, indices: range):
         self.data, self.cfg, self.seed, self.indices = data, cfg, seed, indices
+        self.apply = maybe_compile(apply_affine, cfg.compile and data.device.type == "cuda" and can_compile())
 
     def draw(self, steps: range) -> list[Tensor]:  # For each step `[indices, classes, 2, 4]`
-        keys = [(self.seed, "synthesis", i, n) for n in steps for i in self.indices]
-        draw_one = partial(sample_affine, self.cfg.augment, self.data.n_classes, self.data.size)
-        theta = torch.stack([draw_one(generator(*key)) for key in keys])
-        return list(theta.unflatten(0, (len(steps), -1)).to(self.data.device))
+        gens = [generator(self.seed, "synthesis", i, n) for n in steps for i in self.indices]
+        theta = sample_affine(self.cfg.augment, self.data.n_classes, self.data.size, *gens)
+        return list(upload(theta.unflatten(0, (len(steps), len(self.indices), -1)), self.data.device))
 
     def __call__(self, x: Tensor, theta: Tensor, classes: slice) -> Tensor:  # `x` `[indices, classes, C, H, W]`
         if self.cfg.augment == AffineConfig():
             return x
-        return apply_affine(x.flatten(0, 1), theta[:, classes].flatten(0, 1)).view_as(x)
+        return self.apply(x.flatten(0, 1), theta[:, classes].flatten(0, 1)).view_as(x)
 
     def on_real(self, x: Tensor, theta: Tensor, classes: slice) -> Tensor:  # `x` `[groups, n, classes, C, H, W]`
         theta = theta[:: self.cfg.group_size * self.cfg.factor**2, None, classes].expand(-1, x.shape[1], -1, -1, -1)
-        return apply_affine(x.flatten(0, 2), theta.flatten(0, 2)).view_as(x)
+        return self.apply(x.flatten(0, 2), theta.flatten(0, 2)).view_as(x)
 
 # %% ../../nbs/toolkit/matching/schedule.ipynb #a1797b32
 class SiameseAugment:
@@ -89,7 +87,7 @@ class SiameseAugment:
 
     def draw(self, steps: range) -> list[tuple[str, Tensor]]:  # For each step an operation and its numbers `[1, 3]`
         names, numbers = zip(*(sample_dsa(1, generator(self.seed, "DSA", n)) for n in steps), strict=True)
-        return list(zip(names, torch.stack(numbers).to(self.data.device), strict=True))
+        return list(zip(names, upload(torch.stack(numbers), self.data.device), strict=True))
 
     def __call__(self, x: Tensor, params: tuple[str, Tensor], classes: slice) -> Tensor:  # `x` `[..., C, H, W]`
         return apply_dsa(x.flatten(0, -4), *params).view_as(x)
@@ -107,35 +105,61 @@ def siamese_augment(
     return torch.stack([apply_dsa(v.flatten(0, -4), *op).view_as(v) for v, op in pairs], axis)
 
 # %% ../../nbs/toolkit/matching/schedule.ipynb #6f6cff04
+def siamese_by_number(
+    x: Tensor,  # Normalized `[..., classes, C, H, W]`
+    kinds: Tensor,  # `[classes]`, the place of each class's operation in `DSA_OPS`
+    numbers: Tensor,  # `[classes, 3]`
+) -> Tensor:  # The same shape
+    "Return what `siamese_augment` does, whatever the operations are, by the same kernels"
+    flat, lead = x.flatten(0, -4), x.shape[:-3]
+    kinds, numbers = kinds.expand(lead).flatten(), numbers.expand(*lead, 3).flatten(0, -2)
+    out = flat
+    for k, op in enumerate(DSA_OPS.values()):
+        out = torch.where((kinds == k)[:, None, None, None], op(flat, numbers), out)
+    return out.view_as(x)
+
+# %% ../../nbs/toolkit/matching/schedule.ipynb #0376f911
 class ClasswiseOps(NamedTuple):
     "The operations of a step, one a class"
 
-    ops: list[tuple[str, Tensor]]  # For each class an operation and its numbers `[1, 3]`
+    names: tuple[str, ...] | None  # `[classes]`; None where the numbers of the operations alone are known
+    kinds: Tensor  # `[classes]`, the place of each operation in `DSA_OPS`
+    numbers: Tensor  # `[classes, 3]`
     picks: Tensor | None = None  # `[classes]`, their places in the list of stored augmentations, if they come from it
 
-# %% ../../nbs/toolkit/matching/schedule.ipynb #0376f911
+    def apply(self, x: Tensor, classes: slice) -> Tensor:  # `x` `[..., classes, C, H, W]`, of these classes
+        numbers = self.numbers[classes]
+        if self.names is None:
+            return siamese_by_number(x, self.kinds[classes], numbers)
+        return siamese_augment(x, list(zip(self.names[classes], numbers[:, None], strict=True)))
+
+# %% ../../nbs/toolkit/matching/schedule.ipynb #8f54290b
 class ClasswiseSiameseAugment:
     "One operation of DSA a class and step, with the same numbers for its images, synthetic and real (as DM has it)"
 
     def __init__(self, data: ImageSet, cfg: SynthesisConfig, seed: int, indices: range):
         self.data, self.seed, self.n = data, seed, data.n_classes
-        draw = lambda j: sample_dsa(1, generator(seed, "stored DSA", j))
-        self.stored = [(name, u.to(data.device)) for name, u in map(draw, range(cfg.stored_augmentations))]
+        self.drawn = [sample_dsa(1, generator(seed, "stored DSA", j)) for j in range(cfg.stored_augmentations)]
+        self.stored = [(name, u.to(data.device)) for name, u in self.drawn]
 
     def draw(self, steps: range) -> list[ClasswiseOps]:
-        if self.stored:
-            shape, n = (self.n,), len(self.stored)
-            picks = [torch.randint(n, shape, generator=generator(self.seed, "stored DSA picks", s)) for s in steps]
-            on_device = torch.stack(picks).to(self.data.device)
-            return [ClasswiseOps([self.stored[j] for j in p], d) for p, d in zip(picks, on_device, strict=True)]
-        keys = [generator(self.seed, "DSA", s, c) for s in steps for c in range(self.n)]
-        names, numbers = zip(*(sample_dsa(1, k) for k in keys), strict=True)
-        numbers = torch.stack(numbers).to(self.data.device)
-        ops = list(zip(names, numbers, strict=True))
-        return [ClasswiseOps(ops[a : a + self.n]) for a in range(0, len(ops), self.n)]
+        picks, draws, by_step = None, self.drawn, (len(steps), self.n)
+        if draws:
+            picks = [generator(self.seed, "stored DSA picks", s) for s in steps]
+            picks = torch.stack([torch.randint(len(draws), (self.n,), generator=gen) for gen in picks])
+            draws = [draws[j] for j in picks.flatten().tolist()]
+        else:
+            draws = [sample_dsa(1, generator(self.seed, "DSA", s, c)) for s in steps for c in range(self.n)]
+        names = [draw[0] for draw in draws]
+        kinds = torch.tensor([[*DSA_OPS].index(name) for name in names]).view(by_step)
+        numbers = torch.cat([draw[1] for draw in draws]).view(*by_step, 3)
+        kinds, numbers = upload(kinds, self.data.device), upload(numbers, self.data.device)
+        picks = upload(picks, self.data.device) if self.drawn else [None] * len(steps)
+        names = [tuple(names[a : a + self.n]) for a in range(0, len(names), self.n)]
+        return [ClasswiseOps(*step) for step in zip(names, kinds, numbers, picks, strict=True)]
 
     def __call__(self, x: Tensor, params: ClasswiseOps, classes: slice) -> Tensor:  # `x` `[..., classes, C, H, W]`
-        return siamese_augment(x, params.ops[classes])
+        return params.apply(x, classes)
 
     on_real = __call__
 
