@@ -9,6 +9,7 @@ __all__ = ['LICENCES', 'cifar10', 'cifar100', 'RESERVED', 'IMAGENET_MEAN_STD', '
 # %% ../../nbs/toolkit/data/datasets.ipynb #561b830c
 import os
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from importlib.resources import files
@@ -160,7 +161,7 @@ def _check_layout(root, layout):
 def _default_size(paths):
     sides = []
     for path in sorted(paths)[:100]:
-        with opened(path) as image:
+        with suppress(BadInput), opened(path) as image:  # Damaged files are named when all have been read
             sides.append(min(image.size))
     return usual_size(sides)
 
