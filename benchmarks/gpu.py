@@ -43,19 +43,20 @@ def real_steps() -> list[Step]:
     validation = ["resnet18-32-ipc10-fast", "convnet3-32-ipc10-fast", "convnet3-32-ipc10", "seeds-convnet3-32"]
     check = lambda *a: [PY, "benchmarks/gpu_checks.py", *a]
     case = lambda script, name: [PY, f"benchmarks/{script}.py", "--case", name]
-    steps = [Step("device", check("device"), result=True), Step("stalls", check("stalls"), result=True)]
-    steps += [Step("notebooks", tool("nbdev_test", "--flags", "cuda", "--n_workers", "4"))]
-    steps += [Step(f"tests {t}", [PY, "-m", "pytest", "-q", f"tests/test_{t}.py"]) for t in tests]
-    steps += [Step(f"graphs {a}", check("graphs", a), result=True) for a in ("convnet-3-128-batch", "resnet18-small")]
-    steps += [Step(f"synthesis {c}", case("synthesis", c), result=True) for c in synthesis]
-    steps += [Step(f"validation {c}", case("validation", c), result=True) for c in validation]
-    steps += [Step("forecast imagenet", tool("teddy_forecast", "--devices", "8"))]
+    steps = [Step("device", check("device"), result=True), Step("probe", [PY, "benchmarks/gpu_probe.py", "230"])]
+    steps += [Step("graphs", tool("nbdev_test", "--path", "nbs/toolkit/matching/replay.ipynb", "--flags", "cuda"))]
     at = ["--root", str(DATA)]
     small = lambda data, ipc, *o: tool(
         "teddy_distill", "--dataset", data, "--ipc", str(ipc), "--out", f"runs/gpu/{data}-{ipc}", *at, *o
     )
     resnet, cifar, tiny = ("--model", "resnet18-small"), "cifar-10-batches-py", "tiny-imagenet-200"
-    steps += [Step(f"cifar10 at {n}", small("cifar10", n, *resnet), True, cifar) for n in (1, 10, 50)]
+    steps += [Step(f"cifar10 at {n}", small("cifar10", n, *resnet), True, cifar) for n in (10, 1, 50)]
+    steps += [Step("stalls", check("stalls"), result=True)]
+    steps += [Step("notebooks", tool("nbdev_test", "--flags", "cuda", "--n_workers", "4"))]
+    steps += [Step(f"tests {t}", [PY, "-m", "pytest", "-q", f"tests/test_{t}.py"]) for t in tests]
+    steps += [Step(f"synthesis {c}", case("synthesis", c), result=True) for c in synthesis]
+    steps += [Step(f"validation {c}", case("validation", c), result=True) for c in validation]
+    steps += [Step("forecast imagenet", tool("teddy_forecast", "--devices", "8"))]
     steps += [Step("tiny_imagenet at 50", small("tiny_imagenet", 50), True, tiny)]
     out = ("--runs", "runs/gpu/reproduce", *at)
     steps += [Step("table 1", tool("teddy_reproduce", "table1", *out), True, tiny)]
@@ -73,7 +74,7 @@ def simulated_steps() -> list[Step]:
         Step("controls", [PY, "benchmarks/simgpu/controls.py"]),
         Step("notebooks", [PY, "benchmarks/simgpu/notebooks.py"]),
         Step("stalls", check("stalls"), result=True),
-        Step("graphs convnet-2-8-batch", check("graphs", "convnet-2-8-batch"), result=True),
+        Step("probe", under("benchmarks/gpu_probe.py", "60", "--small")),
         Step("walk", [PY, "benchmarks/simgpu/walk.py", "--state", "runs/simgpu/walk.json", "--seconds", "400"], True),
         Step("digits at 2", under("tests/scripts/brief_distill.py", "runs/simgpu/digits-2", "2"), True),
     ]

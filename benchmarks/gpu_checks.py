@@ -1,24 +1,18 @@
-"""What a GPU, or the pretend one, shows in seconds: gpu_checks.py device | stalls | graphs ARCHITECTURE. Prints one JSON object last."""
+"""What a GPU, or the pretend one, shows in seconds: gpu_checks.py device | stalls. Prints one JSON object last."""
 
 import json
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
-from statistics import median
-from time import perf_counter
-from unittest import mock
 
 import torch
 import torch.nn.functional as F
 
 from teddy_nb.config import get_recipe
-from teddy_nb.core.devices import can_compile, default_device
+from teddy_nb.core.devices import default_device
 from teddy_nb.data.augment import AffineConfig
-from teddy_nb.data.datasets import class_manifest, load_data
-from teddy_nb.data.images import ImageSet
+from teddy_nb.data.datasets import load_data
 from teddy_nb.matching.engine import Engine, Synthesizer
-from teddy_nb.matching.matching_loss import maybe_compile
 from teddy_nb.teachers.pool import Pool, make_teacher
 from teddy_nb.teachers.training import TrainAugment, make_optimizer, new_model, train_step
 
@@ -119,39 +113,7 @@ def stalls() -> dict:
     return {**found, **{f"training {p}": training_stalls(data, p) for p in ("fp32", "bf16")}}
 
 
-def graphs(arch: str) -> dict:
-    "Seconds of a synthesis step of 100 images in bf16: eager, compiled, and compiled with CUDA graphs"
-    images = torch.zeros(100, 3, 32, 32, dtype=torch.uint8)
-    about = class_manifest([*map(str, range(100))]), (0.5,) * 3, (0.25,) * 3
-    data = ImageSet("black", images, torch.arange(100), *about).to(DEVICE)
-    cfg = replace(get_recipe("tiny_imagenet_prior").synthesis, precision="bf16", init="noise", compile=False)
-    kinds = {"eager_s": None}
-    if can_compile() and DEVICE.type != "simgpu":
-        kinds |= {"compiled_s": {}, "reduce_overhead_s": {"mode": "reduce-overhead"}}
-    return {"case": arch, **{name: step_seconds(data, arch, cfg, how) for name, how in kinds.items()}}
-
-
-def step_seconds(data, arch, cfg, how) -> float | str:
-    "The median, or what PyTorch says against these steps: CUDA graphs overwrite the losses that a step keeps"
-    torch._dynamo.reset()
-    maybe_compile.cache_clear()
-    with mock.patch("torch.compile", partial(torch.compile, **(how or {}))):
-        synth, times = synthesizer(data, arch, cfg, range(1), how is not None), []
-        try:
-            for n, args in enumerate(synth.draw(range(24 if DEVICE.type == "cuda" else 3))):
-                begin = perf_counter()
-                synth.step(n, args)
-                if DEVICE.type != "cpu":
-                    torch.accelerator.synchronize()
-                times.append(perf_counter() - begin)
-        except RuntimeError as e:
-            if "CUDAGraphs" not in str(e):
-                raise
-            return str(e).partition(". Stack trace")[0]
-    return round(median(times[len(times) // 3 :]), 5)
-
-
 if __name__ == "__main__":
-    made = {"device": device, "stalls": stalls, "graphs": graphs}[sys.argv[1]](*sys.argv[2:])
+    made = {"device": device, "stalls": stalls}[sys.argv[1]](*sys.argv[2:])
     print(json.dumps(made))
     sys.exit(sys.argv[1] == "stalls" and any(v != "none" for v in made.values()))

@@ -3,12 +3,14 @@
     python benchmarks/synthesis.py                            every case; writes benchmarks/synthesis.json
     python benchmarks/synthesis.py --case resnet18-32-fp32    one case, one JSON line; with --keep, also into the file
 
-Variants run in turn in one process, and medians are reported: the teacher's plain forward and backward to the pixels, eager and
+Variants run in turn in one process. Seconds a step are reported twice: `wait`, medians with a wait for the device on both sides, and under `run_s` steps
+in a row with one wait at the end, as a chunk of fifty has it. The variants: the teacher's plain forward and backward to the pixels, eager and
 compiled (the floors); SRe2L's step (the peer); our whole step, eager and compiled.
 """
 
 import argparse
 import copy
+import itertools
 import json
 import os
 import platform
@@ -32,15 +34,16 @@ from teddy_nb.config import SynthesisConfig, get_recipe
 from teddy_nb.core.devices import default_device, seeded
 from teddy_nb.data.augment import apply_affine, sample_affine
 from teddy_nb.data.images import ClassInfo, ImageSet
-from teddy_nb.matching.engine import Engine, Synthesizer
+from teddy_nb.matching.engine import CHECK_EVERY, Engine, Synthesizer
 from teddy_nb.matching.matching_loss import maybe_compile
+from teddy_nb.matching.replay import quickest
 from teddy_nb.reproduce.tables import read_table
 from teddy_nb.teachers.pool import Pool, Teacher, make_teacher
 from teddy_nb.teachers.training import new_model
 
 ARCHS = {"convnet3": "convnet-3-128-batch", "resnet18": "resnet18-small"}
 BATCH = 100
-IMAGENET_SYNTHESIS = get_recipe("imagenet_prior").synthesis
+IMAGENET_SYNTHESIS = replace(get_recipe("imagenet_prior").synthesis, precision="fp32")
 AUGMENT = replace(IMAGENET_SYNTHESIS.augment, roll=4)  # Crop, flip and roll, one of each an image
 
 
@@ -121,11 +124,13 @@ def ours(teachers: list[Teacher], data: ImageSet, cfg: SynthesisConfig, compile:
     "Our step, with fresh augmentation; drawing it is part of the step"
     pool = Pool("prior", tuple(teachers), teachers[0], data.classes, data.channels, data.size, data.mean, data.std)
     synth = Synthesizer(Engine(pool, data, replace(cfg, compile=compile)), range(cfg.group_size))
-    steps = iter(range(10**9))
+    stepper, steps, drawn = quickest(synth), itertools.count(), []
 
     def step():
         n = next(steps)
-        return synth.step(n, synth.draw(range(n, n + 1))[0])
+        if not drawn:  # On a CPU drawing is part of the step, on CUDA the chunk's is part of its first one
+            drawn.extend(stepper.draw(range(n, n + (CHECK_EVERY if data.device.type == "cuda" else 1))))
+        return stepper.step(n, drawn.pop(0))
 
     return step
 
@@ -146,6 +151,19 @@ def in_turn(variants: dict[str, Callable], device: torch.device, rounds: int) ->
             wait(device)
             times[name].append(time.perf_counter() - start)
     return {k: median(v[1:]) for k, v in times.items()}
+
+
+def in_a_row(variants: dict[str, Callable], device: torch.device, rounds: int) -> dict[str, float]:
+    "Seconds a step of each variant, with one wait for fifty steps, or for as many as there are rounds on a CPU"
+    n, times = CHECK_EVERY if device.type == "cuda" else rounds, {}
+    for name, run in variants.items():
+        wait(device)
+        start = time.perf_counter()
+        for _ in range(n):
+            run()
+        wait(device)
+        times[name] = round((time.perf_counter() - start) / n, 5)
+    return times
 
 
 def parts_of_a_step(teacher: Teacher, data: ImageSet, cfg: SynthesisConfig, rounds: int) -> dict[str, float]:
@@ -185,8 +203,8 @@ def one_teacher(name: str, rounds: int) -> dict:
         "ours_s": ours([teacher], data, cfg, True),
     }
     times = in_turn(variants, data.device, rounds)
-    parts = parts_of_a_step(teacher, data, cfg, rounds)
-    return {**times, "parts_s": parts, **ratios(times)}
+    row, parts = in_a_row(variants, data.device, rounds), parts_of_a_step(teacher, data, cfg, rounds)
+    return {**times, "run_s": row, "parts_s": parts, **ratios(times)}
 
 
 def ratios(times: dict) -> dict:

@@ -6,7 +6,7 @@
 __all__ = ['stat_loss', 'teddy_loss', 'synth_block', 'synthesize']
 
 # %% ../nbs/03_bn_matching.ipynb #83ef743a
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -83,10 +83,12 @@ def synthesize(
     ipc: int,  # Images per class
     seed: int = 0,  # Of the run
     store: Store = Store(),  # Keeps the blocks, which processes share
+    extra_loss: Callable | None = None,  # Of one's own, added: `(outputs, targets, cfg) -> {name: scalar}`
+    activations: Sequence[str] = (),  # Modules of the teachers whose outputs it is given
 ) -> DistilledSet:
     "Distil `data` with the teachers of `pool`; raises `BadInput` for what cannot work"
     check_synthesis(pool, data, cfg, ipc)
-    engine = Engine(pool, data, cfg, seed, store)
+    engine = Engine(pool, data, cfg, seed, store, extra_loss, activations)
     blocks = engine.blocks(ipc)
     make = lambda name: synth_block(engine, blocks[name])
     made = store.each(blocks, make, engine.key(), "synthesis")

@@ -8,12 +8,14 @@ __all__ = ['DATASET_SHAPES', 'MIN_TIMED_SECONDS', 'MOST_STEPS', 'TIMES', 'BYTES'
            'student_cost', 'in_units', 'Forecast', 'forecast']
 
 # %% ../nbs/toolkit/forecast.ipynb #313318c1
+import itertools
 import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -27,12 +29,13 @@ from .core.devices import cpu_count, default_device
 from .core.errors import COUNT, BadInput, check_value, md_table, plural
 from .data.datasets import DATASETS, class_manifest
 from .data.images import IN_MEMORY_BYTES, ImageFiles, ImageSet
-from .matching.engine import Engine, Synthesizer
+from .matching.engine import CHECK_EVERY, Engine, Synthesizer
 from .matching.feature_stats import HookedNet, needs_pass
+from .matching.replay import quickest
 from .students.labels import LABEL_BATCH, plan_storage
 from .teachers.models import last_linear
 from .teachers.pool import Pool, make_teacher
-from .teachers.training import FileAugment, make_optimizer, new_model, train_step
+from .teachers.training import FileAugment, make_optimizer, new_model, recorded_step, train_step
 
 # %% ../nbs/toolkit/forecast.ipynb #70c3482f
 @dataclass(frozen=True)
@@ -105,7 +108,9 @@ def _peak_memory(device, reset=False):
     return 0
 
 # %% ../nbs/toolkit/forecast.ipynb #33a6a539
-def measure_network(plan: Plan, arch: str, batch: int, training: TrainConfig | None = None) -> tuple[float, float]:
+def measure_network(
+    plan: Plan, arch: str, batch: int, training: TrainConfig | None = None, recorded: bool = False
+) -> tuple[float, float]:
     "Return the seconds of an image in training, or in a forward pass when None, and the peak of memory in bytes"
     data, model = plan.data, new_model(arch, plan.data, 0).train(training is not None)
     n = batch if data.device.type != "cpu" else min(batch, 16)
@@ -113,12 +118,16 @@ def measure_network(plan: Plan, arch: str, batch: int, training: TrainConfig | N
     x = torch.rand(n, data.channels, data.size, data.size, device=data.device)
     y = torch.zeros(n, dtype=torch.int64, device=data.device)
     if training:
-        optimizer = make_optimizer(model, training)
-        step = lambda: train_step(model, optimizer, F.cross_entropy, x, y, training.precision)
+        loss, optimizer = F.cross_entropy, make_optimizer(model, training)
+        take = partial(train_step, model, optimizer, loss, precision=training.precision)
+        if recorded and data.device.type == "cuda":
+            take = recorded_step(model, model, optimizer, loss, training.precision)
+        step = lambda: take(x, y)
     else:
         step = torch.no_grad()(lambda: model(x))
-    seconds, peak = measure(step, data.device)
-    return seconds / n, before + (peak - before) * batch / n
+    times = 10 if data.device.type == "cuda" else 1  # In a row: a wait for each is no part of a run
+    seconds, peak = measure(lambda: [step() for _ in range(times)], data.device)
+    return seconds / times / n, before + (peak - before) * batch / n
 
 # %% ../nbs/toolkit/forecast.ipynb #11791566
 def reading_seconds(plan: Plan) -> float:
@@ -170,13 +179,16 @@ def synthesis_cost(plan: Plan) -> StageCost:
     cfg, data = plan.recipe.synthesis, plan.data
     size, classes = min(cfg.groups_per_batch * cfg.group_size, plan.ipc), min(cfg.batch_size, data.n_classes)
     synth = _first_block(plan, size, classes)
-    draws = enumerate(synth.draw(range(MOST_STEPS)))
+    stepper, every = quickest(synth), CHECK_EVERY if data.device.type == "cuda" else 1  # Recorded steps wait for nobody
+    begins = itertools.count(0, every)
 
-    def step():
-        n, drawn = next(draws)
-        synth.step(n, drawn)
+    def steps():
+        chunk = range(begin := next(begins), begin + every)
+        for n, drawn in zip(chunk, stepper.draw(chunk), strict=True):
+            stepper.step(n, drawn)
 
-    seconds, memory = measure(step, data.device)
+    seconds, memory = measure(steps, data.device)
+    seconds /= every
     rounds = math.ceil(math.ceil(plan.ipc / size) / plan.devices) * math.ceil(data.n_classes / classes)
     both = 1 + 1 / (cfg.n_teachers if cfg.schedule == "all" else 1)
     pixels = data.channels * data.size**2
@@ -192,7 +204,7 @@ def _first_block(plan, size, classes):
     data = replace(data, classes=data.classes[:classes])
     few = {k: min(1, getattr(cfg, k)) for k in ("n_extractors", "stored_augmentations")}
     class_means = cfg.class_mean_weight if cfg.n_extractors else 0.0
-    cfg = replace(cfg, init="noise", classwise_share=0.0, class_mean_weight=class_means, **few)
+    cfg = replace(cfg, init="noise", classwise_share=0.0, class_mean_weight=class_means, iterations=10_000, **few)
     models = [new_model(arch, plan.data, seed) for seed in range(cfg.n_teachers)]
     teachers = tuple(make_teacher(model, arch, stage, 0.0, plan.data) for stage, model in enumerate(models))
     pool = Pool("prior", teachers, teachers[0], data.classes, data.channels, data.size, data.mean, data.std)
@@ -213,7 +225,7 @@ def student_cost(plan: Plan) -> StageCost:
     total = most = 0.0
     for cfg in (plan.recipe.eval_hard, plan.recipe.eval_soft):
         batch = min(cfg.training.batch_size, plan.images)
-        seconds, memory = measure_network(plan, cfg.student, batch, cfg.training)
+        seconds, memory = measure_network(plan, cfg.student, batch, cfg.training, recorded=True)
         rounds = math.ceil(4 * cfg.n_students / plan.devices)
         total, most = total + rounds * cfg.training.epochs * plan.images * seconds, max(most, memory)
     return StageCost("students", total, most, 0.0)

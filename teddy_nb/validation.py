@@ -60,7 +60,7 @@ def student_score(
         if epoch % every == 0 or epoch == cfg.training.epochs:
             predictions.append(predict_classes(model, test, batch_size=EVAL_BATCH, cfg=cfg.training))
 
-    fit(model, distilled, cfg.training, seed, get_batch, loss, evaluate, desc=f"student {seed}")
+    fit(model, distilled, cfg.training, seed, get_batch, loss, evaluate, desc=f"student {seed}", recorded=True)
     curve = [(p == test.labels).float().mean().item() for p in predictions]
     return StudentScores(curve, float(f1_score(test.labels.cpu(), predictions[-1].cpu(), average="macro")))
 

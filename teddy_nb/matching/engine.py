@@ -8,6 +8,7 @@ __all__ = ['CALIBRATION_STEPS', 'CHECK_EVERY', 'Engine', 'Synthesizer', 'pixel_o
 
 # %% ../../nbs/toolkit/matching/engine.ipynb #bf0b505f
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from .extractors import Extractors
 from .feature_stats import HookedTeacher, hook_teachers, stats_key
 from .matching_loss import LOSS_NAMES, Losses, Matching
 from .schedule import losses_by_group, make_augment, teacher_schedule
+from ..runs.files import callable_name
 from ..runs.store import Item, Store, write_item
 from ..teachers.pool import Pool
 
@@ -38,9 +40,11 @@ class Engine:
         cfg: SynthesisConfig,
         seed: int = 0,  # Of the run
         store: Store = Store(),  # Keeps the statistics of teachers and extractors, at its root
+        extra_loss: Callable | None = None,  # Of one's own: `(outputs, targets, cfg) -> {name: scalar}`
+        activations: Sequence[str] = (),  # Modules of the teachers whose outputs it is given
     ):
         self.pool, self.data, self.cfg, self.seed, self.store = pool.to(data.device), data, cfg, seed, store
-        self.matching, self.hooked = Matching(cfg), {}
+        self.matching, self.hooked, self.activations = Matching(cfg, extra_loss), {}, tuple(activations)
         arch = pool.teachers[0].arch
         self.extractors = Extractors(arch, data, cfg, seed, self.matching, store) if cfg.n_extractors else None
 
@@ -48,7 +52,7 @@ class Engine:
         "Return the teachers of image index `i`"
         drawn = self.pool.draw(self.cfg.n_teachers, self.seed, i)
         new = [t for t in drawn if t not in self.hooked]
-        self.hooked |= zip(new, hook_teachers(new, self.data, self.cfg, self.store), strict=True)
+        self.hooked |= zip(new, hook_teachers(new, self.data, self.cfg, self.store, self.activations), strict=True)
         return [self.hooked[t] for t in drawn]
 
 # %% ../../nbs/toolkit/matching/engine.ipynb #cf031899
@@ -64,7 +68,9 @@ def blocks(self: Engine, ipc: int) -> dict[str, range]:  # Name to indices
 def key(self: Engine) -> dict:  # JSON values
     "Name all that the images depend on"
     models = [stats_key(t.model, self.data) for t in self.pool.teachers]
-    return {"pool or data": models, **asdict(self.cfg), "seed": self.seed}
+    extra_loss = self.matching.extra_loss
+    own = {"extra_loss": callable_name(extra_loss), "activations": self.activations} if extra_loss else {}
+    return {"pool or data": models, **asdict(self.cfg), "seed": self.seed, **own}
 
 
 @patch
@@ -195,8 +201,9 @@ def match(
         if x_real is not None and self.cfg.has_layer_losses:
             targets = matching.real_targets(net, x_real[call.groups].flatten(0, 1), k, len(y))
         call_losses, call_grad = matching.loss_and_grad(
-            net, x_call, y=y, targets=targets, bn_weight=weight, cfg=self.teacher_part, groups=k
-        )
+            net, x_call, y=y, targets=targets, bn_weight=weight, cfg=self.teacher_part, groups=k,
+            extra_loss=matching.extra_loss,
+        )  # fmt: skip
         losses.append(call_losses)
         grad.index_add_(0, call.groups, call_grad.unflatten(0, (k, -1)) / self.columns)
     losses = losses_by_group(calls, losses, self.n_groups)
@@ -267,7 +274,7 @@ def check_finite(
     at = n, g, k = tuple((~losses.total.isfinite()).nonzero()[0].tolist())
     teacher = synth.group_teachers[g][steps[n] % len(synth.schedule) if synth.cfg.schedule == "cycle" else k]
     parts = {f"layer {name}": v for name, v in zip(teacher.net.layers, losses.layers[at], strict=True)}
-    parts |= {LOSS_NAMES[1]: losses.ce[at], LOSS_NAMES[3]: losses.class_means[at], LOSS_NAMES[0]: losses.total[at]}
+    parts |= dict(zip(losses.names[1:], losses.parts[at][1:], strict=True)) | {LOSS_NAMES[0]: losses.total[at]}
     part = next(name for name, v in parts.items() if not v.isfinite())
     if synth.engine.store.folder:
         write_item(synth.engine.store.path(f"stopped/{synth.indices[0]:05d}"), Item({"images": last_good}), {})
@@ -285,12 +292,13 @@ def to_item(self: Synthesizer, losses: list[Losses]) -> Item:
     means = losses.parts.contiguous().mean(2)  # Over the columns
     tensors = {
         "images": self.x.detach(),  # Normalized `[indices, classes, C, H, W]`
-        "losses": means.transpose(0, 1),  # `[groups, steps, 4]`, named by `LOSS_NAMES`
+        "losses": means.transpose(0, 1),  # `[groups, steps, 4 + own]`, named by `LOSS_NAMES` and `own`
         "layers": losses.layers.transpose(0, 1),  # `[groups, steps, columns, layers]`
         "bn_weight": self.bn_weight,  # `[groups]`
     }
     teachers = [[t.teacher.file for t in group] for group in self.group_teachers]
-    return Item(tensors, {"teachers": teachers, "layers": list(self.group_teachers[0][0].net.layers)})
+    own = {"own": losses.own} if losses.own else {}
+    return Item(tensors, {"teachers": teachers, "layers": list(self.group_teachers[0][0].net.layers), **own})
 
 # %% ../../nbs/toolkit/matching/engine.ipynb #f3191a62
 def check_synthesis(pool: Pool, data: ImageSet, cfg: SynthesisConfig, ipc: int):

@@ -74,7 +74,7 @@ def load_or_compute_means(self: Extractors, j: int) -> Tensor:  # `[augmentation
     what = f"{self.cfg.stored_augmentations}x{self.cfg.batch_real}-{self.cfg.precision}-{self.seed}"
     name = f"{stats_key(self.net(j).model, self.data)}-means-{what}"
     make = lambda name: Item({"means": self.compute_means(j)})
-    (item,) = self.store.each([name], make, {"statistics": name}, "statistics")
+    (item,) = self.store.each([name], make, lambda name: {"statistics": name}, "statistics")
     return item.tensors["means"].to(self.data.device)
 
 # %% ../../nbs/toolkit/matching/extractors.ipynb #0fdfdb72

@@ -91,14 +91,7 @@ class TeacherOutput(NamedTuple):
     features: Tensor  # `[B, F]`, the input of the last layer
     m1: tuple[Tensor, ...]  # First moment less the shift, `[B, C]` for every layer
     m2: tuple[Tensor, ...]  # Second moment about the shift, `[B, C]` for every layer
-
-    def to_list(self) -> list[Tensor]:
-        return [self.logits, self.features, *self.m1, *self.m2]
-
-    @classmethod
-    def from_list(cls, tensors: list[Tensor]) -> "TeacherOutput":  # The inverse of `to_list`
-        layers = len(tensors) // 2 - 1
-        return cls(*tensors[:2], tuple(tensors[2 : 2 + layers]), tuple(tensors[2 + layers :]))
+    activations: dict[str, Tensor] = {}  # Outputs `[B, ...]` of the modules that were asked for  # noqa: RUF012
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #787c9dfc
 class AvgPool(nn.AvgPool2d):
@@ -129,6 +122,7 @@ class HookedNet(nn.Module):
         precision: str = "fp32",  # or `bf16`, which computes in half precision with channels last
         shifts: tuple[Tensor, ...] | None = None,  # `[C]` for every layer; the running means, or zero, when None
         layers: bool = True,  # Whether the norm layers report anything
+        activations: Sequence[str] = (),  # Names of modules that report their outputs
     ):
         super().__init__()
         shared = {} if precision == "bf16" else {id(t): t for t in (*model.parameters(), *model.buffers())}
@@ -145,6 +139,12 @@ class HookedNet(nn.Module):
         for i, m in enumerate(self.layers.values()):
             m.shift = shifts[i] if shifts else getattr(m, "running_mean", zero)
             m.register_forward_pre_hook(_hook_moments)
+        modules = dict(self.model.named_modules())
+        if unknown := [name for name in activations if name not in modules]:
+            raise BadInput(f"the teacher has no module {unknown[0]!r}; choose from {', '.join(filter(None, modules))}")
+        self.observed = {name: modules[name] for name in activations}
+        for m in self.observed.values():
+            m.register_forward_hook(_hook_output)
 
     def forward(self, x: Tensor) -> TeacherOutput:  # Of normalized images `[B, C, H, W]`
         "Run the network and collect what the hooks saw"
@@ -154,12 +154,18 @@ class HookedNet(nn.Module):
             logits = self.model(x)
         stats = [vars(m).pop("stats") for m in self.layers.values()]
         m1, m2 = zip(*stats, strict=True) if stats else ((), ())
-        return TeacherOutput(logits.to(self.head.weight.dtype), vars(self.head).pop("stats"), m1, m2)
+        dtype = self.head.weight.dtype
+        seen = {name: vars(m).pop("output").to(dtype) for name, m in self.observed.items()}
+        return TeacherOutput(logits.to(dtype), vars(self.head).pop("stats"), m1, m2, seen)
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #2b8150fc
 def _hook_moments(module, args):
     x = args[0].movedim(-1, 1) if type(module) is nn.LayerNorm else args[0]  # A plain LayerNorm has the channels last
     module.stats = moments(x, module.shift)
+
+
+def _hook_output(module, args, output):
+    module.output = output
 
 
 def _hook_features(module, args):
@@ -174,6 +180,7 @@ class TargetStats(NamedTuple):
     class_mean: tuple[Tensor, ...] | None = None  # `[classes, C]` for every layer
     class_var: tuple[Tensor, ...] | None = None  # `[classes, C]` for every layer, biased
     features: Tensor | None = None  # `[classes, F]`, class means of the last features
+    real: TeacherOutput | None = None  # Of the real images of a step, where a loss of one's own may want them
 
     @classmethod
     def from_bn(cls, model: nn.Module) -> "TargetStats":
@@ -299,14 +306,15 @@ def hook_teachers(
     data: ImageSet,
     cfg: SynthesisConfig,
     store: Store = Store(),  # Keeps computed statistics
+    activations: Sequence[str] = (),  # Names of modules that report their outputs
 ) -> list[HookedTeacher]:
     "Hook each teacher, with its running averages as targets, or the statistics of the data where `cfg` asks for more"
     models = [t.model for t in teachers if needs_pass(t.model, cfg)]
     computed = dict(zip(models, load_or_compute_stats(models, data, cfg.precision, store), strict=True))
-    return [_hook(t, data, cfg, computed.get(t.model)) for t in teachers]
+    return [_hook(t, data, cfg, computed.get(t.model), activations) for t in teachers]
 
 
-def _hook(teacher, data, cfg, stats):
+def _hook(teacher, data, cfg, stats, activations):
     "Hook one teacher; `stats` are those of the data, if they were needed"
     model = teacher.model
     if not cfg.has_dataset_targets:
@@ -314,6 +322,6 @@ def _hook(teacher, data, cfg, stats):
     elif bn_layers(model):
         running = TargetStats.from_bn(model)
         stats = stats._replace(mean=running.mean, var=running.var) if stats else running
-    net = HookedNet(model, cfg.precision, stats.mean, cfg.has_layer_losses)
+    net = HookedNet(model, cfg.precision, stats.mean, cfg.has_layer_losses, activations)
     class_batches = torch.arange(data.n_classes, device=data.device).split(cfg.batch_size)
     return HookedTeacher(teacher, net, [stats.for_classes(net, y) for y in class_batches])

@@ -4,21 +4,24 @@
 
 # %% auto #0
 __all__ = ['write_file', 'remove_partials', 'replaced_folder', 'write_json', 'read_json', 'json_digest', 'without_none',
-           'append_line', 'read_log', 'logged_seconds', 'require_folder', 'require_space', 'tensor_digest', 'safe_name']
+           'callable_name', 'append_line', 'read_log', 'logged_seconds', 'require_folder', 'require_space',
+           'tensor_digest', 'safe_name']
 
 # %% ../../nbs/toolkit/runs/files.ipynb #7f0fc355
 import glob
 import hashlib
+import inspect
 import json
 import os
 import platform
 import shutil
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..core.errors import BadInput
 
@@ -106,6 +109,17 @@ def without_none(value):
     if isinstance(value, dict):
         return {k: without_none(v) for k, v in value.items() if v is not None}
     return [without_none(v) for v in value] if isinstance(value, list | tuple) else value
+
+# %% ../../nbs/toolkit/runs/files.ipynb #99622058
+def callable_name(f: Callable) -> str:
+    "Return what a key calls a function: its name and a digest of its source; of a module, such as a transform, what it prints"
+    if isinstance(f, nn.Module):
+        return " ".join(repr(f).split())
+    try:
+        source = inspect.getsource(f)
+    except (OSError, TypeError):  # Typed into an interpreter, or an object
+        source = repr(getattr(getattr(f, "__code__", None), "co_code", f))
+    return f"{getattr(f, '__qualname__', type(f).__qualname__)} {json_digest(source)[:8]}"
 
 # %% ../../nbs/toolkit/runs/files.ipynb #2e44fe91
 def append_line(path: Path, **line):

@@ -118,9 +118,13 @@ def read_item(
 ) -> Item:  # On the CPU
     "Read an item; raises `BadInput` if it is absent, damaged, altered, or was made from something else"
     item, found = _read(path)
-    if key is not None and (changed := [k for k in {**found, **key} if found.get(k) != key.get(k)]):
-        raise BadInput(f"{path} was made with another {', '.join(changed)}; choose another folder")
+    _refuse_another(path, found, found if key is None else key)
     return item
+
+
+def _refuse_another(path, found, key):
+    if changed := [k for k in {**found, **key} if found.get(k) != key.get(k)]:
+        raise BadInput(f"{path} was made with another {', '.join(changed)}; choose another folder")
 
 
 def read_key(path: Path) -> dict:
@@ -128,17 +132,18 @@ def read_key(path: Path) -> dict:
     return _read(path)[1]
 
 
-def _read(path):
+def _read(path, whole=True):
+    "Return an item and its key; without its tensors, and unverified, if not `whole`"
     try:
         with safe_open(path, framework="pt") as f:
-            tensors, header = {k: f.get_tensor(k) for k in sorted(f.keys())}, json.loads(f.metadata()["store"])
+            tensors, header = {k: f.get_tensor(k) for k in sorted(f.keys()) if whole}, json.loads(f.metadata()["store"])
         digest = header.pop("digest")
         key, metadata = header["key"], header["metadata"]
     except FileNotFoundError as e:
         raise BadInput(f"{path} does not exist") from e
     except (SafetensorError, OSError, ValueError, LookupError, TypeError, AttributeError) as e:
         raise BadInput(f"{path} is damaged ({type(e).__name__}); remove it, and the same command makes it again") from e
-    if digest != _digest(tensors, header):
+    if whole and digest != _digest(tensors, header):
         raise BadInput(f"{path} was altered after it was written; remove it, and the same command makes it again")
     return Item(tensors, metadata), key
 
@@ -180,6 +185,10 @@ def each(
         return
     key_of = key if callable(key) else lambda name: key
     paths = {self.path(name): name for name in names}
-    share(list(paths), lambda p: write_item(p, make(paths[p]), key_of(paths[p])), log=self.log, what=what)
-    for path, name in paths.items():
-        yield read_item(path, json.loads(json.dumps(key_of(name))))
+    keys = {path: json.loads(json.dumps(key_of(name))) for path, name in paths.items()}
+    others = [] if callable(key) else self.folder.glob("*.safetensors")  # Of another run, with other names perhaps
+    for path in sorted({*filter(Path.exists, paths), *others}):
+        _refuse_another(path, _read(path, whole=False)[1], keys[path] if path in keys else json.loads(json.dumps(key)))
+    share(list(paths), lambda p: write_item(p, make(paths[p]), keys[p]), log=self.log, what=what)
+    for path in paths:
+        yield read_item(path, keys[path])
