@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['NOT_FOR_BOXES', 'run_command', 'Terminated', 'one_line_errors', 'error_sentence', 'choose_recipe', 'given_options',
-           'teddy_distill', 'read_data', 'read_data_and_weights', 'print_comparison', 'distill_boxes', 'teddy_pool',
-           'teddy_submit', 'teddy_validate', 'choose_stages', 'choose_protocol', 'teddy_forecast', 'teddy_export',
-           'teddy_reproduce', 'teddy_report', 'print_detection_table']
+           'teddy_distill', 'read_data', 'print_summary', 'read_data_and_weights', 'print_comparison', 'distill_boxes',
+           'teddy_pool', 'teddy_submit', 'teddy_validate', 'choose_stages', 'choose_protocol', 'teddy_forecast',
+           'teddy_export', 'teddy_reproduce', 'teddy_report', 'print_detection_table']
 
 # %% ../nbs/toolkit/cli.ipynb #c8e12163
 import os
@@ -100,7 +100,7 @@ def given_options(**options) -> dict:
 
 # %% ../nbs/toolkit/cli.ipynb #e8570270
 def teddy_distill(
-    dataset: str = "digits",  # digits, cifar10, cifar100, tiny_imagenet, imagenet, imagenette, or a folder of class folders
+    dataset: str = "digits",  # digits, cifar10, cifar100, tiny_imagenet, imagenet, imagenette, a folder of images such as ./photos, an .npz, or hf:NAME
     ipc: int = 1,  # Images per class
     pool: str = "prior",  # prior (stages of one training), post (one network pruned many times), a preset such as imagenet_prior_21_61, a pool's folder, or zoo/digits_prior, which comes with the package
     out: str = "runs/digits",  # Run folder; a run that was stopped goes on where it was
@@ -119,6 +119,8 @@ def teddy_distill(
     force: store_true = False,  # Go on with teachers that fail the sanity check
     task: str = "classification",  # or detection: --dataset is digits, voc, a folder in VOC layout or a COCO JSON, --model a backbone
     images: int = 0,  # With --task detection: of the distilled set; 10 when 0
+    channels: int = 0,  # 3 for RGB, 1 for grey; 0 to find out by looking
+    dry_run: store_true = False,  # Print what was read, and stop
 ):
     "Distill a dataset into a few images per class, and compare them with random real images and with a single converged teacher"
     if task != "classification" or images:
@@ -135,21 +137,34 @@ def teddy_distill(
     chosen = choose_recipe(dataset, given.kind if given else pool, recipe, **fields)
     if show_recipe:
         return print(recipe_toml(chosen))
-    data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen, given)
+    data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen, given, channels)
+    if dry_run:
+        return
     with Progress(out) as log:
         run, results = distill_dataset(data, chosen, ipc, out, given, converged, force, not no_compare, log)
     print_comparison(run, results)
 
 # %% ../nbs/toolkit/cli.ipynb #383c07f5
-def read_data(dataset: str, root: str, size: int, download: bool):
-    "Return a dataset on the device to work on"
+def read_data(dataset: str, root: str, size: int, download: bool, channels: int = 0):
+    "Return a dataset on the device to work on, and print what was read"
     from teddy_nb.core.devices import default_device
     from teddy_nb.data.datasets import load_data
 
-    return load_data(dataset, root, size or None, download).to(default_device())
+    return print_summary(load_data(dataset, root, size or None, download, channels or None)).to(default_device())
 
 
-def read_data_and_weights(dataset: str, root: str, size: int, download: bool, weights: str, recipe, pool=None):
+def print_summary(data):
+    "Print what was read on stderr, in the first of a launcher's processes, and return it"
+    from teddy_nb.core.devices import dist_state
+
+    if dist_state().is_main_process:
+        print(data.summary(), file=sys.stderr)
+    return data
+
+
+def read_data_and_weights(
+    dataset: str, root: str, size: int, download: bool, weights: str, recipe, pool=None, channels: int = 0
+):
     "Return a dataset, in the size and the normalization of its networks, and the converged network to prune, None if none is named"
     from teddy_nb.config import PostPoolConfig
     from teddy_nb.teachers.pretrained import Pretrained, load_converged, read_pretrained
@@ -158,7 +173,8 @@ def read_data_and_weights(dataset: str, root: str, size: int, download: bool, we
         raise BadInput("--weights names a network to prune; it goes with --pool post")
     images = {"mean_std": (pool.mean, pool.std), "size": pool.size} if pool else {}
     source = read_pretrained(recipe.model, weights) if weights else Pretrained("", {}, **images)
-    data = source.adapt(read_data(dataset, root, size or source.size or 0, download))
+    channels = channels or (len(source.mean_std[0]) if source.mean_std else 0)
+    data = source.adapt(read_data(dataset, root, size or source.size or 0, download, channels))
     return data, load_converged(recipe.model, source, data) if weights else None
 
 # %% ../nbs/toolkit/cli.ipynb #a66ccf24
@@ -175,10 +191,12 @@ def print_comparison(run, results):
     print(f"\n{run.path.resolve()}")
 
 # %% ../nbs/toolkit/cli.ipynb #d0e7ec02
-NOT_FOR_BOXES = ("ipc", "pool", "teachers", "epochs", "download", "recipe", "show_recipe", "force")
+NOT_FOR_BOXES = ("ipc", "pool", "teachers", "epochs", "download", "recipe", "show_recipe", "force", "channels")
 
 
-def distill_boxes(task: str, dataset: str, model: str, images: int, out: str, root: str, no_compare: bool, **more):
+def distill_boxes(
+    task: str, dataset: str, model: str, images: int, out: str, root: str, no_compare: bool, dry_run: bool, **more
+):
     "Distill a detection set; raises `BadInput` for options of `teddy_distill` that have no meaning there"
     from teddy_nb.core.devices import default_device
     from teddy_nb.detecting.config import get_detection_recipe
@@ -195,14 +213,16 @@ def distill_boxes(task: str, dataset: str, model: str, images: int, out: str, ro
     if odd := [k for k in NOT_FOR_BOXES if more.pop(k) != defaults[k].default]:
         raise BadInput(f"--{odd[0].replace('_', '-')} has no meaning with --task detection; leave it out")
     recipe = get_detection_recipe(dataset, **given_options(backbone=model, **more))
-    data = load_detection(dataset, root, recipe.size, recipe.test_images).to(default_device())
+    data = print_summary(load_detection(dataset, root, recipe.size, recipe.test_images)).to(default_device())
+    if dry_run:
+        return
     with Progress(out) as log:
         run, results = distill_detection(data, recipe, images or 10, out, not no_compare, log)
     print(f"{detection_table(results)}\n\n" * bool(results) + str(run.path.resolve()))
 
 # %% ../nbs/toolkit/cli.ipynb #a53aa277
 def teddy_pool(
-    dataset: str = "digits",  # digits, cifar10, cifar100, tiny_imagenet, imagenet, imagenette, or a folder of class folders
+    dataset: str = "digits",  # digits, cifar10, cifar100, tiny_imagenet, imagenet, imagenette, a folder of images such as ./photos, an .npz, or hf:NAME
     pool: str = "prior",  # prior (stages of one training), post (one network pruned many times), or a preset
     out: str = "pools/digits",  # Folder of the pool; one that was stopped goes on where it was
     root: str = "data",  # Where a named dataset lies
@@ -213,12 +233,16 @@ def teddy_pool(
     weights: str = "",  # With --pool post: a converged network to prune, a file, 'torchvision' or 'timm'; one is trained if not given
     recipe: str = "",  # A preset, or a TOML file with any field of the recipe
     force: store_true = False,  # Call it good even if it fails the sanity check
+    channels: int = 0,  # 3 for RGB, 1 for grey; 0 to find out by looking
+    dry_run: store_true = False,  # Print what was read, and stop
 ):
     "Make a pool of teachers, to distill from with teddy_distill --pool FOLDER; 'torchrun' spreads it over devices"
     from teddy_nb.pipeline import make_pool_folder
 
     chosen = choose_recipe(dataset, pool, recipe, seed=seed, model=model)
-    data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen)
+    data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen, None, channels)
+    if dry_run:
+        return
     if made := make_pool_folder(data, chosen, out, converged, force):
         print(f"{dataset}: {made.kind} pool of {len(made)}, {made.seconds:.0f} s of training\n")
         print(f"{made._repr_markdown_()}\n\n{Path(out).resolve()}")
@@ -280,10 +304,12 @@ def teddy_validate(
     root: str = "data",  # Where a named dataset lies
     size: int = 0,  # Height and width of the images in pixels; 0 for the dataset's own
     download: store_true = False,  # Fetch a named dataset that is not under --root
+    channels: int = 0,  # 3 for RGB, 1 for grey; 0 to find out by looking
+    dry_run: store_true = False,  # Print what was read, and stop
 ):
     "Score a distilled set beside random real images of equal count and of equal bytes"
     from teddy_nb.core.devices import dist_state
-    from teddy_nb.pipeline import score_folder
+    from teddy_nb.pipeline import hold_out, score_folder
     from teddy_nb.runs.files import require_folder
     from teddy_nb.students.scores import result_table
     from teddy_nb.teachers.pool import load_pool
@@ -298,7 +324,11 @@ def teddy_validate(
     if out:
         require_folder(Path(out).parent)
     teachers = load_pool(pool) if pool else None
-    results = score_folder(set, read_data(dataset, root, size, download), cfg, teachers, out)
+    channels = channels or (len(teachers.mean) if teachers else 0)
+    data = hold_out(read_data(dataset, root, size, download, channels), Path(set).parent)
+    if dry_run:
+        return
+    results = score_folder(set, data, cfg, teachers, out)
     print(f"{result_table(results)}\n\n{results[-1].protocol_text}")
 
 # %% ../nbs/toolkit/cli.ipynb #b96dbf1d

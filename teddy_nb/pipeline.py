@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SINGLE_TEACHER', 'check_run', 'check_labels', 'check_pool_recipe', 'method_name', 'make_pool', 'synthesize_single',
            'compare_rows', 'score_run', 'read_results', 'distill_dataset', 'run_settings', 'write_card', 'save_figures',
-           'make_pool_folder', 'score_folder']
+           'make_pool_folder', 'hold_out', 'score_folder']
 
 # %% ../nbs/toolkit/pipeline.ipynb #7c57d021
 import io
@@ -32,7 +32,7 @@ from .runs.files import append_line, read_json, require_folder, require_space, s
 # %% ../nbs/toolkit/pipeline.ipynb #b481e51e
 from .runs.files import tensor_digest, write_file, write_json
 from .runs.progress import begin_stages
-from .runs.run import Run
+from .runs.run import Run, read_settings
 from .runs.store import Store, share
 from .students.labels import plan_labels, pool_state
 from .students.scores import Result, Row
@@ -237,6 +237,24 @@ def make_pool_folder(
     pool = make_pool(data, recipe, Store(folder, log), converged)
     check_sanity(pool, data, force, log)
     return pool if main else None
+
+# %% ../nbs/toolkit/pipeline.ipynb #b7f85ca6
+def hold_out(data: Splits, folder: Path) -> Splits:
+    "Return the data divided as the run in `folder` divided it, where the data has its files; otherwise as it is"
+    kept = read_settings(folder / "recipe.toml").get("data", {}) if (folder / "recipe.toml").is_file() else {}
+    names = {*kept.get("held_out", ())} & {*data.train.files, *data.test.files}
+    if not names or names == {*data.test.files}:
+        return data
+    parts = []
+    for want in (False, True):
+        mine = [
+            part.subset(torch.tensor([i for i, f in enumerate(part.files) if (f in names) == want], dtype=torch.int64))
+            for part in data
+        ]
+        images = [part.take(torch.arange(len(part))) for part in mine]
+        labels, files = torch.cat([part.labels for part in mine]), sum((part.files for part in mine), ())
+        parts.append(replace(data[want], images=torch.cat(images), labels=labels, files=files))
+    return Splits(*parts)
 
 # %% ../nbs/toolkit/pipeline.ipynb #80526273
 def score_folder(

@@ -10,7 +10,7 @@ __all__ = ['CPU', 'Boxes', 'make_boxes', 'PhotoFiles', 'scaled_shape', 'Detectio
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +23,9 @@ from torchvision.transforms.v2.functional import pil_to_tensor, resize
 
 from ..core.devices import generator
 from ..core.errors import BadInput
-from ..data.images import IN_MEMORY_BYTES, AnyImageSet, ClassInfo, Splits, open_image
+from ..data.datasets import LICENCES
+from ..data.images import IN_MEMORY_BYTES, UNKNOWN, AnyImageSet, ClassInfo, Origin, Splits, split_by_name
+from ..data.pictures import open_image
 
 # %% ../../nbs/toolkit/detecting/data.ipynb #fb8dfc4d
 class Boxes(NamedTuple):
@@ -87,6 +89,7 @@ class DetectionSet(AnyImageSet):
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # Of each channel, pixels scaled to 0..1; ImageNet's
     std: tuple[float, ...] = (0.229, 0.224, 0.225)  # Of each channel, pixels scaled to 0..1; ImageNet's
     device: torch.device = CPU  # Where `take` puts the images
+    origin: Origin = field(default=UNKNOWN, kw_only=True)
 
     def __len__(self):
         return len(self.boxes)
@@ -150,7 +153,8 @@ def digit_scenes(
     images, labels = images[mine].to(torch.uint8), labels[mine]
     drawn = [_draw_scene(images, labels, size, generator(seed, "scene", part, i)) for i in range(n)]
     classes = tuple(ClassInfo(i, str(i), str(i)) for i in range(n_classes))
-    return DetectionSet("digit scenes", *map(tuple, zip(*drawn, strict=True)), classes, size)
+    origin = Origin("drawn from scikit-learn's digits", "other handwriting", licence=LICENCES["digits"])
+    return DetectionSet("digit scenes", *map(tuple, zip(*drawn, strict=True)), classes, size, origin=origin)
 
 # %% ../../nbs/toolkit/detecting/data.ipynb #904c2d69
 def _parse_voc(path):
@@ -254,7 +258,7 @@ def load_detection(
     elif folder.suffix == ".json":
         train, test = _split_coco(folder, size)
     else:
-        train = read_voc(folder, "train", size)
+        train = replace(read_voc(folder, "train", size), origin=Origin(str(folder), "the list val"))
         test = read_voc(folder, "val", size, train.classes)
     train.check_classes()
     return Splits(train, test.subset(range(min(test_images or len(test), len(test)))))
@@ -264,5 +268,13 @@ def _split_coco(path, size):
     "Read a COCO JSON whose images lie beside it or in `images`; those whose name's hash is divisible by five are for testing"
     folder = path.parent / "images"
     data = read_coco(path, folder if folder.is_dir() else path.parent, size)
-    test = [int(generator(p.name).initial_seed()) % 5 == 0 for p in data.images.paths]
-    return (data.subset([i for i, t in enumerate(test) if t == want]) for want in (False, True))
+    names = [p.name for p in data.images.paths]
+    train, test, stand_ins = split_by_name(names, [b.labels[~b.crowd].tolist() for b in data.boxes])
+    if not test:
+        raise BadInput(f"{path} has no image to spare for testing; each class needs two images")
+    how = "a fifth of the images, chosen by a hash of their names"
+    notes = [
+        f"too few images to decide by the hash alone: {', '.join(data.classes[c].name for c in stand_ins[:5])}"
+    ] * bool(stand_ins)
+    data = replace(data, origin=Origin(str(path), how, tuple(notes)))
+    return data.subset(train), data.subset(test)

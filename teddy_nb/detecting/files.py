@@ -36,7 +36,13 @@ class DistilledDetection(Distilled, DetectionSet):
         images = tuple(data.denormalize(x.detach()).cpu() for x, _ in items)
         boxes = tuple(Boxes(*(v.cpu() for v in b)) for _, b in items)
         constants = {k: getattr(data, k) for k in ("classes", "size", "mean", "std")}
-        return cls(name, images, boxes, **constants, provenance={"source": data.name, **provenance})
+        return cls(
+            name,
+            images,
+            boxes,
+            **constants,
+            provenance={"source": data.name, "licence of the source": data.origin.licence, **provenance},
+        )
 
 # %% ../../nbs/toolkit/detecting/files.ipynb #ae72a3e3
 def _voc_xml(name, x, b, classes):

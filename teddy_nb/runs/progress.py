@@ -53,11 +53,16 @@ class Progress:
         every: float = 60.0,  # Seconds between two lines, unless it is a terminal
     ):
         self.folder, self.stream, self.every, self.start = folder, stream or sys.stderr, every, time.monotonic()
-        self.line, self.made, self.ended = None, 0, Event()  # Of the stage: its line in the log, and how many items
+        self.line, self.made, self.ended, self.found = (
+            None,
+            0,
+            Event(),
+            "",
+        )  # Of the stage: its line in the log, and how many items
 
     def __enter__(self):
-        if self.folder and dist_state().is_main_process and (found := describe_found(self.folder)):
-            print(found, file=self.stream)
+        if self.folder and dist_state().is_main_process:  # Told with the first stage, when the run has been checked
+            self.found = describe_found(self.folder)
         if not self.stream.isatty():
             Thread(target=self.repeat, daemon=True).start()
         return self
@@ -76,6 +81,8 @@ class Progress:
 def __call__(self: Progress, **line):
     "Take a line of the log; one that begins a stage is printed"
     if "stage" in line:
+        if self.found and not self.line:
+            print(self.found, file=self.stream)
         self.line, self.made = line, 0
         self.write()
     else:

@@ -17,7 +17,8 @@ import torch
 
 from ..core.errors import COUNT, BadInput, check_value
 from ..data.datasets import IMAGENET_MEAN_STD
-from ..runs.distilled_set import LICENCES, DistilledSet, encode_png
+from ..data.images import UNKNOWN
+from ..runs.distilled_set import DistilledSet, encode_png
 from ..runs.files import replaced_folder, require_folder, safe_name
 from .labels import LabelledSet, load_distilled
 
@@ -71,7 +72,7 @@ def hub_card(data: DistilledSet) -> str:
     "Write a dataset card whose head names licence, task and classes"
     source = data.provenance.get("source", "")
     head = [f"pretty_name: {json.dumps(f'Distilled {data.name}')}", "license: other"]
-    head += [f"license_name: {json.dumps(LICENCES.get(source, 'that of the images it was made from'))}"]
+    head += [f"license_name: {json.dumps(data.provenance.get('licence of the source', UNKNOWN.licence))}"]
     head += ["task_categories: [image-classification]", "tags: [dataset-distillation]", "configs:"]
     head += ["- config_name: default", "  data_files: [{split: train, path: train/**}]", "dataset_info:", "  features:"]
     head += ["  - {name: image, dtype: image}", "  - {name: class, dtype: string}"]

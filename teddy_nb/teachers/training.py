@@ -32,7 +32,7 @@ from ..core.devices import SingleProcess, can_compile, derive_seed, generator, s
 from ..core.errors import BadInput
 from ..core.graphs import Graphs, optimizer_tensors
 from ..data.augment import AffineConfig, apply_affine, sample_affine
-from ..data.images import FileReader, ImageFiles, ImageSet, open_image, split_evenly
+from ..data.images import FileReader, ImageFiles, ImageSet, split_evenly
 from ..runs.files import json_digest
 from ..runs.store import Item, read_item, write_item
 from .models import build_model
@@ -137,7 +137,7 @@ class FileAugment(Dataset):
         return len(self.files)
 
     def __getitem__(self, key):  # Index of the image, and epoch
-        image = open_image(self.files.paths[key[0]], self.files.channels)
+        image = self.files.open(key[0])
         return pil_to_tensor(self.view(image, *key))
 
     def view(self, image: Image.Image, i: int, epoch: int) -> Image.Image:

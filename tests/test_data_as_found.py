@@ -1,0 +1,249 @@
+"Data as people have it: what was read is said, a folder with two readings is refused, and nothing wrong is silent"
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from teddy_nb.core.errors import BadInput
+from teddy_nb.data.datasets import load_data
+from teddy_nb.data.images import Splits
+from teddy_nb.pipeline import hold_out
+from teddy_nb.runs.run import write_settings
+
+
+def picture(i, size=(16, 16), mode="RGB"):
+    return Image.new("RGB", size, (i * 67 % 256, (i * 29 + 40) % 256, (i * 151 + 9) % 256)).convert(mode)
+
+
+def paint(root: Path, folders: dict[str, int], ending: str = "png", mode: str = "RGB", start: int = 0) -> Path:
+    "Fill folders with pictures, all different"
+    for k, (folder, n) in enumerate(folders.items()):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for i in range(start, start + n):
+            picture(50 * k + i, mode=mode).save(root / folder / f"{i:03d}.{ending}")
+    return root
+
+
+def described(splits: Splits) -> tuple[list[str], list[int], list[int]]:
+    return [c.folder for c in splits.train.classes], splits.train.counts.tolist(), splits.test.counts.tolist()
+
+
+PARTS = ["train valid", "Train Test", "training testing", "TRAIN dev", "train validation", "seg_train seg_test"]
+PARTS += [
+    "train_images test_images",
+    "trainset testset",
+    "ILSVRC_img_train ILSVRC_img_val",
+    "train val test",
+    "train test extra",
+]
+
+
+@pytest.mark.parametrize("names", PARTS)
+def test_parts_are_known_by_their_usual_names(names, tmp_path):
+    train, *others = names.split()
+    paint(tmp_path, {f"{train}/cat": 4, f"{train}/dog": 3, f"{others[0]}/cat": 2, f"{others[0]}/dog": 2})
+    paint(tmp_path, {f"{n}/{c}": 1 for n in others[1:] for c in ("cat", "dog")}, start=20)
+    assert described(load_data(tmp_path)) == (["cat", "dog"], [4, 3], [1, 1] if "test" in others[1:] else [2, 2])
+
+
+def nested(root):
+    return paint(root / "zip" / "seg_train", {"seg_train/cat": 3, "seg_train/dog": 3}).parent
+
+
+LAYOUTS = {
+    "class first": (lambda d: paint(d, {f"{c}/{p}": n for c in ("cat", "dog") for p, n in (("train", 3), ("test", 2))}), [3, 3]),
+    "class first with masks": (
+        lambda d: paint(d, {f"{c}/{p}": 2 for c in ("cat", "dog") for p in ("train", "test/good", "ground_truth")}), [2, 2],
+    ),
+    "a zip in a folder": (lambda d: paint(d, {"pets/pets/train/cat": 3, "pets/pets/train/dog": 3, "pets/pets/val/cat": 1, "pets/pets/val/dog": 1}), [3, 3]),
+    "parts in parts": (lambda d: paint(nested(d) / "seg_test", {"seg_test/cat": 1, "seg_test/dog": 1}).parent, [3, 3]),
+    "accents in two forms": (
+        lambda d: paint(d, {"train/cafe\u0301": 2, "train/tea": 2, "val/caf\u00e9": 1, "val/tea": 1}), [2, 2],
+    ),
+    "classes called like parts": (lambda d: paint(d, {"bullet_train": 20, "blood_test": 20}), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "train"), LAYOUTS.values(), ids=LAYOUTS)
+def test_a_layout_is_read(make, train, tmp_path):
+    splits = load_data(make(tmp_path))
+    assert splits.train.n_classes == 2 and splits.train.counts.tolist() == (train or splits.train.counts.tolist())
+
+
+def torn(folder):
+    path = sorted(folder.rglob("*.png"))
+    for p in (path[0], path[-1]):
+        p.write_bytes(p.read_bytes()[:60])
+    return folder
+
+
+def deep(folder):
+    paint(folder, {"a": 4, "b": 4})
+    Image.fromarray(np.ones((4, 4), np.float32)).save(folder / "a" / "x.tif")
+    return folder
+
+
+def heic(folder):
+    paint(folder, {"a": 0, "b": 0})
+    for c in ("a", "b"):
+        (folder / c / "1.cr2").write_bytes(b"raw")
+    return folder
+
+
+def one_for_test(folder):
+    paint(folder, {"train/a": 3, "train/b": 3, "val/a": 2, "val/b": 0})
+    return folder
+
+
+def linked(folder):
+    paint(folder, {"a": 4, "b": 4})
+    (folder / "b" / "gone.png").symlink_to("nowhere.png")
+    return folder
+
+
+REFUSED = {
+    "train and eval": (lambda d: paint(d, {"train/a": 2, "train/b": 2, "eval/a": 1, "eval/b": 1}), "called test or val"),
+    "val and test": (lambda d: paint(d, {"val/a": 2, "val/b": 2, "test/a": 1, "test/b": 1}), "is called train"),
+    "parts without classes": (lambda d: paint(d, {"train": 3, "test": 3}), "two ways: as the parts train and test"),
+    "two pairs": (lambda d: paint(d, {f"{p}/{c}": 1 for p in ("train", "val", "train_v2", "val_v2") for c in "ab"}), "two ways: by"),
+    "train twice": (lambda d: paint(d, {f"{p}/{c}": 1 for p in ("train", "Training", "val") for c in "ab"}), "both be the part train"),
+    "some classes with parts": (lambda d: paint(d, {"a/train": 2, "a/test": 2, "b": 3}), "a holds train and test but b does not"),
+    "a class without its test part": (
+        lambda d: paint(d, {"a/train": 2, "a/test": 1, "b/train": 2, "b/val": 1}), "holds no val part",
+    ),
+    "an unlabelled test part": (lambda d: paint(d, {"train/a": 2, "train/b": 2, "test": 2}), "--dataset"),
+    "other classes in the test part": (
+        lambda d: paint(d, {"train/a": 2, "train/b": 2, "val/a": 1, "val/c": 1}), "different classes: ['b', 'c']",
+    ),
+    "an empty class in the test part": (one_for_test, "no test images in the class folder b"),
+    "a class of one image": (lambda d: paint(d, {"a": 5, "b": 1}), "no test images in the class folder b"),
+    "no class folder": (lambda d: paint(d, {"": 5}), "but 5 .png"),
+    "endings that nobody reads": (heic, "passed over: 2 .cr2"),
+    "two torn files": (lambda d: torn(paint(d, {"a": 4, "b": 4})), "2 files cannot be used"),
+    "floating point": (deep, "do not say how bright white is"),
+    "a link to nothing": (linked, "gone.png is a link to nothing"),
+    "a class of hidden files alone": (lambda d: paint(d, {"a": 4, "b/.ipynb_checkpoints": 4}), "training images in the class folder b"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_a_folder_that_cannot_be_meant_is_refused_in_a_sentence(make: Callable, sentence: str, tmp_path):
+    with pytest.raises(BadInput) as e:
+        load_data(make(tmp_path))
+    assert sentence in str(e.value) and "\n" not in str(e.value)
+
+
+def leftovers(root):
+    paint(root, {"a/.ipynb_checkpoints": 5, "a/@eaDir": 5, "__MACOSX/a": 5, ".git/x": 5})
+    (root / "a" / "._000.png").write_bytes(b"mac")
+    (root / "a" / "Thumbs.db").write_bytes(b"windows")
+
+
+def phone(root):
+    for name in ("1.HEIC", "2.cr2", "notes.txt", "no_ending"):
+        (root / "a" / name).write_bytes(b"x")
+
+
+def link_to_files(root):
+    for i in range(10):
+        (root / "a" / f"again{i}.png").symlink_to(root / "a" / f"{i:03d}.png")
+
+
+SAID = {
+    "leftovers": (leftovers, 20, "hidden or left over"),
+    "endings": (phone, 20, "1 .cr2"),
+    "links": (link_to_files, 30, "10 links to files counted"),
+    "a loop": (lambda d: (d / "a" / "loop").symlink_to(d / "a"), 20, "1 link to a folder that is read already"),
+    "images beside the classes": (lambda d: paint(d, {"": 2}, start=30), 20, "images beside the class folders"),
+    "jfif and gif": (lambda d: [picture(i + 90).save(d / "b" / f"{i}.{e}", f) for i, (e, f) in enumerate((("jfif", "JPEG"), ("gif", "GIF")))], 22, ""),
+    "a copy in both parts": (lambda d: [shutil.copy(d / "a" / "000.png", d / "a" / f"copy{i}.png") for i in range(9)], 29, "also in the training part"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "n", "note"), SAID.values(), ids=SAID)
+def test_what_was_passed_over_is_said(change, n, note, tmp_path):
+    change(paint(tmp_path, {"a": 10, "b": 10}))
+    splits = load_data(tmp_path)
+    assert len(splits.train) + len(splits.test) == n and note in splits.summary()
+    real = [{os.path.realpath(tmp_path / f) for f in part.files} for part in splits]
+    assert not real[0] & real[1]
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("1", 1), ("P", 3), ("RGBA", 3), ("CMYK", 3), ("LA", 1)])
+def test_every_mode_is_read_and_grey_stays_grey(mode, channels, tmp_path):
+    ending = "tif" if mode == "CMYK" else "png"
+    splits = load_data(paint(tmp_path, {"a": 12, "b": 12}, ending, mode))
+    assert splits.train.channels == channels and splits.train.images.unique().numel() > 2 - (mode == "1")
+    assert load_data(tmp_path, channels=4 - channels).train.channels == 4 - channels
+
+
+@pytest.mark.parametrize(("bits", "brightest"), [(10, 249), (12, 249), (14, 249), (16, 249)])
+def test_scans_are_as_bright_as_their_bits(bits, brightest, tmp_path):
+    paint(tmp_path, {"a": 0, "b": 0})
+    for i in range(8):
+        values = np.linspace(0, (1 << bits) * 0.975, 64).reshape(8, 8) - i
+        Image.fromarray(values.clip(0).astype(np.uint16)).save(tmp_path / "ab"[i % 2] / f"{i}.png")
+    splits = load_data(tmp_path, size=8)
+    assert abs(splits.train.images.max().item() - brightest) <= 1 and ("white is" in splits.summary()) == (bits < 16)
+
+
+def test_a_folder_that_grows_keeps_every_file_on_its_side(tmp_path):
+    before = load_data(paint(tmp_path, {"a": 40, "b": 40}))
+    after = load_data(paint(tmp_path, {"a": 40, "b": 40, "c": 10}, start=40))
+    for old, new in zip(before, after, strict=True):
+        assert {*old.files} <= {*new.files}
+
+
+def test_a_set_is_scored_on_the_files_that_its_run_held_out(tmp_path):
+    splits = load_data(paint(tmp_path / "pets", {"a": 10, "b": 10}))
+    mine = tuple(sorted(splits.train.files)[::4])
+    (tmp_path / "run").mkdir()
+    write_settings(tmp_path / "run" / "recipe.toml", {"data": {"held_out": [*mine, "a/gone.png"]}})
+    held = hold_out(splits, tmp_path / "run")
+    assert {*held.test.files} == {*mine} and len(held.train) + len(held.test) == 20
+    again = dict(zip(held.test.files, held.test.images, strict=True))
+    assert all(
+        (again[f] == x).all() for f, x in zip(splits.train.files, splits.train.images, strict=True) if f in again
+    )
+
+
+def test_turned_photos_are_upright(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    for c in ("a", "b"):
+        (tmp_path / c).mkdir()
+        for i in range(6):
+            photo = picture(i, (32, 32))
+            photo.paste((255, 255, 255), (0, 0, 32, 16))
+            photo.save(tmp_path / c / f"{i}.jpg", exif=exif)
+    x = load_data(tmp_path, size=16).train.images[0]
+    assert x[:, :, 9:].min() > 230 > x[:, :, :7].min()
+
+
+def test_a_folder_called_like_a_set_is_read_when_it_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(paint(tmp_path, {"digits/a": 5, "digits/b": 5}).resolve())
+    assert "the folder ./digits is another set" in load_data("digits").summary()
+    own = load_data("./digits")
+    assert own.train.n_classes == 2 and "UCI" not in own.train.origin.licence
+
+
+def test_dry_run_says_what_was_read_and_stops(tmp_path):
+    paint(tmp_path / "pets", {"a": 5, "b": 5, "c": 5})
+    np.savez(
+        tmp_path / "med.npz",
+        train_images=np.arange(1280, dtype=np.uint8).reshape(20, 8, 8),
+        train_labels=np.arange(20)[:, None] % 2,
+    )
+    code = "import sys; from teddy_nb import cli\nfor c, d in zip(sys.argv[1::2], sys.argv[2::2]): cli.run_command(c, ['--dataset', d, '--dry-run'])"
+    command = [sys.executable, "-c", code, "teddy_distill", "pets", "teddy_pool", "med.npz"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "pets: 3 classes (a, b, c), 3x16x16 pixels" in done.stderr.replace(f" ({tmp_path.resolve() / 'pets'})", "")
+    assert "med (med.npz): 2 classes (0, 1), 1x8x8 pixels" in done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["med.npz", "pets"]
