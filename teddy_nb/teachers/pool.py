@@ -145,11 +145,11 @@ def draw(self: Pool, k: int, seed: int, i: int) -> list[Teacher]:
 @patch
 def at_stages(self: Pool, *epochs: int) -> Pool:  # On the same device
     "Return the same training cut after other epochs; raises `BadInput` for one that was not kept"
-    kept = {t.stage: t for t in self.trajectory}
-    if missing := [e for e in epochs if e not in kept]:
-        extent = f"goes from epoch {min(kept)} to {max(kept)}" if kept else "was not kept"
-        raise BadInput(f"stage {missing[0]} lies outside the trajectory, which {extent}")
-    return replace(self, kind="prior", teachers=tuple(kept[e] for e in epochs)).to(self.device)
+    kept = self.trajectory or tuple(dict.fromkeys((*self.teachers, self.converged)))
+    stages = sorted({t.stage for t in kept})
+    if missing := [e for e in epochs if e not in stages]:
+        raise BadInput(f"stage {missing[0]:g} was not kept; choose from {', '.join(f'{s:g}' for s in stages)}")
+    return replace(self, kind="prior", teachers=tuple(t for e in epochs for t in kept if t.stage == e)).to(self.device)
 
 
 @patch
