@@ -87,6 +87,7 @@ def synthesize(
     activations: Sequence[str] = (),  # Modules of the teachers whose outputs it is given
 ) -> DistilledSet:
     "Distil `data` with the teachers of `pool`; raises `BadInput` for what cannot work"
+    cfg = cfg.for_ipc(ipc)
     check_synthesis(pool, data, cfg, ipc)
     engine = Engine(pool, data, cfg, seed, store, extra_loss, activations)
     blocks = engine.blocks(ipc)

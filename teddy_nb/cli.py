@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['NOT_FOR_BOXES', 'run_command', 'Terminated', 'one_line_errors', 'error_sentence', 'choose_recipe', 'given_options',
            'teddy_distill', 'read_data', 'print_summary', 'read_data_and_weights', 'print_comparison', 'distill_boxes',
-           'teddy_pool', 'teddy_submit', 'teddy_validate', 'choose_protocol', 'teddy_forecast', 'teddy_export',
-           'teddy_reproduce', 'teddy_report', 'print_detection_table']
+           'teddy_pool', 'teddy_submit', 'teddy_validate', 'choose_stages', 'choose_protocol', 'teddy_forecast',
+           'teddy_export', 'teddy_reproduce', 'teddy_report', 'print_detection_table']
 
 # %% ../nbs/toolkit/cli.ipynb #c8e12163
 import os
@@ -294,9 +294,10 @@ def teddy_validate(
     set: str = "runs/digits/distilled",  # A folder of class folders, as `--dataset` names them, made by any software
     dataset: str = "digits",  # Whose test part is scored and whose training part gives random images; as in teddy_distill
     student: str = "",  # Such as resnet18-small or convnet-3-128-instance; the protocol's if not given
-    protocol: str = "",  # table3-instance, table3-batch, d3-tiny_imagenet, d3-imagenet; the dataset's own if not given
+    protocol: str = "",  # d3, dm, rded, edc, cim, table3-batch, d3-imagenet, or a TOML file; the dataset's own if not given
     pool: str = "",  # Folder of a pool that gives soft labels; class labels if not given
-    labels: str = "",  # With --pool: online, float32, float16, top5, or a budget such as 2MB; the protocol's if not given
+    labels: str = "",  # With --pool: online, fixed (one an image), float32, float16, top5, or a budget such as 2MB; the protocol's if not given
+    labels_from: str = "",  # Teachers of the pool that label: early, late, all, or stages such as 1,2,3; the protocol's if not given
     epochs: int = 0,  # Of a student; 0 for the protocol's
     students: int = 0,  # A row; 0 for the protocol's
     out: str = "",  # JSON file for the results with their protocol
@@ -316,6 +317,7 @@ def teddy_validate(
     if not dist_state().is_main_process:  # Several processes would train the same students
         return
     fields = {"student": student, "labels": labels, "n_students": students, "training": {"epochs": epochs}}
+    fields["labels_from"] = choose_stages(labels_from)
     cfg = choose_protocol(dataset, protocol, bool(pool), **fields)
     if out and Path(out).is_dir():
         raise BadInput(f"{out} is a folder; name a JSON file with --out")
@@ -330,6 +332,12 @@ def teddy_validate(
     print(f"{result_table(results)}\n\n{results[-1].protocol_text}")
 
 # %% ../nbs/toolkit/cli.ipynb #b96dbf1d
+def choose_stages(labels_from: str) -> str | tuple[float, ...]:
+    "Return the labellers that an option names, stages as numbers"
+    numbers = labels_from.split(",")
+    return tuple(map(float, numbers)) if all(n.strip().replace(".", "", 1).isdigit() for n in numbers) else labels_from
+
+
 def choose_protocol(dataset: str, protocol: str, soft: bool, **fields):
     "Return a dataset's protocol, or the one that is named, with the fields that were given; raises `BadInput` where it contradicts `soft`, whether there is a pool"
     from teddy_nb.config import default_recipe, get_protocol, override

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from .bn_matching import synthesize
-from .config import EvalConfig, PostPoolConfig, Recipe
+from .config import EvalConfig, PostPoolConfig, Recipe, as_values
 from .core.devices import default_device, dist_state
 from .core.errors import BadInput, format_mean_std
 from .data.datasets import RESERVED
@@ -98,7 +98,8 @@ SINGLE_TEACHER = "single converged teacher (SRe2L)"
 
 def method_name(pool: Pool, recipe: Recipe) -> str:
     "Return the name of a pool's rows: Teddy compares layers; class means by random networks alone are our own recipe"
-    return f"{'Teddy' if recipe.synthesis.has_layer_losses else 'DM + weak CE'}, {pool.kind} pool"
+    ours = "DM + weak CE" if recipe.synthesis.class_mean_weight else "weak CE"
+    return f"{'Teddy' if recipe.synthesis.has_layer_losses else ours}, {pool.kind} pool"
 
 # %% ../nbs/toolkit/pipeline.ipynb #dd1dff66
 def make_pool(
@@ -190,7 +191,7 @@ def run_settings(data: Splits, recipe: Recipe, ipc: int, pool: Pool | None, conv
     part = data.train
     used = {"name": part.name, "images": len(part), "size": part.size, "mean": part.mean, "classes": part.classes}
     used |= {"held_out": data.test.files} if data.test.files else {}  # Of a folder that this package divided
-    return {"ipc": ipc, "given_teachers": tensor_digest(*given), "data": used, "recipe": asdict(recipe)}
+    return {"ipc": ipc, "given_teachers": tensor_digest(*given), "data": used, "recipe": as_values(recipe)}
 
 # %% ../nbs/toolkit/pipeline.ipynb #1ccbcffe
 def write_card(distilled: DistilledSet, results: list[Result], recipe: Recipe, run: Run):

@@ -18,7 +18,7 @@ import torch_pruning as tp
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from .config import PostPoolConfig, Recipe, TrainConfig
+from .config import PostPoolConfig, Recipe, TrainConfig, as_values
 from .core.devices import dist_state, generator, seeded
 from .core.errors import BadInput, Number, check_value
 from .data.images import Splits
@@ -200,7 +200,8 @@ def prune_pool(
         return new_pool(data.train, "post", members, network, curve)
 
     network = converged.converged if isinstance(converged, Pool) else converged
-    settings = {"model": recipe.model, "pool": asdict(cfg), "seed": recipe.seed, "targets": targets and list(targets)}
+    made_with = asdict(cfg) | {"training": as_values(cfg.training), "finetune": as_values(cfg.finetune)}
+    settings = {"model": recipe.model, "pool": made_with, "seed": recipe.seed, "targets": targets and list(targets)}
     settings["converged"] = network and network.digest
     settings["curve"] = getattr(converged, "curve", ())
     return make_once(store, data, settings, make)

@@ -8,10 +8,9 @@ __all__ = ['train_trajectory', 'train_pool']
 # %% ../nbs/01_pool_prior.ipynb #181a913e
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 
-from .config import Recipe, TrainConfig
+from .config import Recipe, TrainConfig, as_values
 from .core.devices import dist_state
 from .core.errors import POSITIVE, BadInput, check_value
 from .data.images import Splits
@@ -37,7 +36,7 @@ def train_trajectory(
         score = lambda: {"accuracy": accuracy(model, data.test, dist=dist_state())}
         return keep_every_epoch(growing, model, arch, math.ceil(cfg.epochs), train, score).at_stages(*stages)
 
-    settings = {"model": arch, "training": asdict(cfg), "seed": seed}
+    settings = {"model": arch, "training": as_values(cfg), "seed": seed}
     return make_once(store, data, settings, make, what="pool" if stages else "trajectory")
 
 # %% ../nbs/01_pool_prior.ipynb #42a52f52

@@ -1,5 +1,6 @@
 "Data as people have it: what was read is said, a folder with two readings is refused, and nothing wrong is silent"
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from PIL import ExifTags, Image
 from teddy_nb.core.errors import BadInput
 from teddy_nb.data.datasets import load_data
 from teddy_nb.data.images import Splits
+from teddy_nb.detecting.data import load_detection
 from teddy_nb.pipeline import hold_out
 from teddy_nb.runs.run import write_settings
 
@@ -247,3 +249,42 @@ def test_dry_run_says_what_was_read_and_stops(tmp_path):
     assert "pets: 3 classes (a, b, c), 3x16x16 pixels" in done.stderr.replace(f" ({tmp_path.resolve() / 'pets'})", "")
     assert "med (med.npz): 2 classes (0, 1), 1x8x8 pixels" in done.stderr
     assert sorted(p.name for p in tmp_path.iterdir()) == ["med.npz", "pets"]
+
+
+def coco(folder: Path, n: int, classes: Callable[[int], int], size: tuple[int, int] = (40, 30), **saved) -> str:
+    "Write photos with a red square each, and their COCO JSON"
+    images, boxes = [], []
+    for i in range(n):
+        photo = Image.new("RGB", (40, 30), "gray")
+        photo.paste((255, 0, 0), (5, 5, 21, 21))
+        photo.transpose(saved.get("turn", Image.Transpose.ROTATE_180)).save(
+            folder / f"{i}.png", exif=saved.get("exif", Image.Exif())
+        )
+        images.append({"id": i, "file_name": f"{i}.png", "width": size[0], "height": size[1]})
+        boxes.append({"id": i, "image_id": i, "category_id": classes(i), "bbox": [5, 5, 16, 16], "iscrowd": 0})
+    categories = [{"id": i, "name": f"c{i}"} for i in range(max(map(classes, range(n))) + 1)]
+    (folder / "set.json").write_text(json.dumps({"images": images, "annotations": boxes, "categories": categories}))
+    return str(folder / "set.json")
+
+
+@pytest.mark.parametrize("size", [(40, 30), (30, 40)], ids=["stated as shown", "stated as held"])
+def test_boxes_lie_on_turned_photos_as_they_are_shown(size, tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    data = load_detection(coco(tmp_path, 12, lambda i: i % 2, size, turn=Image.Transpose.ROTATE_90, exif=exif), size=40)
+    left, top, right, bottom = data.train.boxes[0].xyxy[0].int().tolist()
+    assert data.train.images[0][0, top:bottom, left:right].min() > 250
+
+
+def test_a_class_of_one_image_with_boxes_is_for_training(tmp_path):
+    for alone in range(12):
+        data = load_detection(coco(tmp_path, 12, lambda i, a=alone: 2 if i == a else i % 2), size=32)
+        assert data.train.counts.tolist()[2] == 1 and (data.test.counts[:2] > 0).all() and "c2" in data.summary()
+
+
+def test_photos_that_cannot_be_opened_are_named_together(tmp_path):
+    path = coco(tmp_path, 12, lambda i: i % 2)
+    (tmp_path / "3.png").write_bytes(b"torn")
+    (tmp_path / "5.png").write_bytes(b"")
+    with pytest.raises(BadInput, match=r"2 files cannot be used: .*3.png cannot be read .*5.png cannot be read"):
+        load_detection(path)

@@ -65,7 +65,7 @@ def test_the_command_scores_a_folder(run, tmp_path, capsys):
     # Students of this protocol are compiled; no other quick test scores such ones
     brief(protocol="table3-instance", student="convnet-2-8-instance")
     good = capsys.readouterr().out
-    assert "random real images, equal bytes" in good and "augmentation dsa" in good
+    assert "random real images, equal bytes" in good and "views by DSA" in good
     with pytest.raises(SystemExit) as e:
         run_command("teddy_validate", [f"--set={tmp_path / 'set'}", "--student=vit_b_16", "--students=1"])
     bad = capsys.readouterr()

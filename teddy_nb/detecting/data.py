@@ -10,6 +10,7 @@ __all__ = ['CPU', 'Boxes', 'make_boxes', 'PhotoFiles', 'scaled_shape', 'Detectio
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
+from PIL import ExifTags
 from torch import Tensor
 from torchvision.datasets import VOCDetection
 from torchvision.transforms.v2.functional import pil_to_tensor, resize
@@ -25,7 +27,7 @@ from ..core.devices import generator
 from ..core.errors import BadInput
 from ..data.datasets import LICENCES
 from ..data.images import IN_MEMORY_BYTES, UNKNOWN, AnyImageSet, ClassInfo, Origin, Splits, split_by_name
-from ..data.pictures import open_image
+from ..data.pictures import join_errors, open_image, opened
 
 # %% ../../nbs/toolkit/detecting/data.ipynb #fb8dfc4d
 class Boxes(NamedTuple):
@@ -188,8 +190,25 @@ def _place_boxes(rows, index, shape, size, where):
     return b._replace(xyxy=xyxy * torch.tensor([new_w / w, new_h / h] * 2))
 
 # %% ../../nbs/toolkit/detecting/data.ipynb #be5d08d4
+def _as_shown(items):
+    "Return the items with the shapes that people see; raises one `BadInput` for all photos that cannot be opened"
+    shown, errors = [], []
+    for path, (h, w), rows in items:
+        turned = False
+        try:
+            with opened(path) as image, suppress(SyntaxError, ValueError, KeyError):  # Broken EXIF turns nothing
+                turned = image.size == (w, h) and image.getexif().get(ExifTags.Base.Orientation, 1) > 4
+        except BadInput as e:
+            errors.append(str(e))
+        shown.append((path, (w, h) if turned else (h, w), rows))
+    if errors:
+        raise join_errors(errors)
+    return shown
+
+# %% ../../nbs/toolkit/detecting/data.ipynb #27f23e2b
 def _assemble(name, items, classes, size):
     "Return a set of `(image path, (height, width), rows)` each, without images that have no object or crowds alone"
+    items = _as_shown(items)
     found = sorted({r[4] for _, _, rows in items for r in rows})
     classes = classes or tuple(ClassInfo(i, n, n) for i, n in enumerate(found))
     index = {c.folder: c.index for c in classes}

@@ -145,22 +145,18 @@ def draw(self: Pool, k: int, seed: int, i: int) -> list[Teacher]:
 # %% ../../nbs/toolkit/teachers/pool.ipynb #409e1d93
 @patch
 def at_stages(self: Pool, *epochs: int) -> Pool:  # On the same device
-    "Return the same training cut after other epochs; raises `BadInput` for one that is not in the pool, or twice"
-    kept = {}
-    for t in {*self.trajectory, *self.teachers, self.converged}:
-        if t.pool_index is None:
-            kept.setdefault(t.stage, []).append(t)
-    if missing := [e for e in epochs if len(kept.get(e, ())) != 1]:
-        there = ", ".join(f"{s:g}" for s in sorted(kept))
-        raise BadInput(f"stage {missing[0]} is not in the pool once; it has the stages {there}; choose among these")
-    kept = {e: t for e, (t, *_) in kept.items()}
-    return replace(self, kind="prior", teachers=tuple(kept[e] for e in epochs)).to(self.device)
+    "Return the same training cut after other epochs; raises `BadInput` for one that was not kept"
+    kept = self.trajectory or tuple(dict.fromkeys((*self.teachers, self.converged)))
+    stages = sorted({t.stage for t in kept})
+    if missing := [e for e in epochs if e not in stages]:
+        raise BadInput(f"stage {missing[0]:g} was not kept; choose from {', '.join(f'{s:g}' for s in stages)}")
+    return replace(self, kind="prior", teachers=tuple(t for e in epochs for t in kept if t.stage == e)).to(self.device)
 
 
 @patch
 def at_accuracies(self: Pool, low: float, high: float) -> Pool:  # On the same device
     "Return the same training cut wherever its test accuracy (0..1) lies in this range; raises `BadInput` if it never does"
-    stages = [t.stage for t in self.trajectory or self.teachers if low <= t.accuracy <= high]
+    stages = [t.stage for t in self.trajectory if low <= t.accuracy <= high]
     if not stages:
         scores = [a for _, a in self.curve] or [self.converged.accuracy]
         extent = f"{min(scores):.1%} to {max(scores):.1%}"
