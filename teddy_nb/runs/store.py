@@ -66,7 +66,7 @@ def share(
     what: str = "files",  # Kind of work, for the log and the progress bar
     together: bool = False,  # Whether all processes of a launcher make each file at the same time
 ):
-    "Make every file that is missing, each by one process; return when all are there"
+    "Make every file that is missing, each by one process; return when all are there; raises `BadInput` for one that was made and is not complete"
     agree, missing = from_first if together else (lambda value: value), list(paths)
     with tqdm(total=len(missing), desc=what, leave=False, disable=True if len(missing) < 2 else None) as bar:
         while missing := agree([p for p in missing if not is_complete(p)]):
@@ -78,6 +78,10 @@ def share(
                     if mine and agree(not is_complete(path)):
                         with _timed(path, log, what):
                             make(path)
+                        if not agree(is_complete(path)):
+                            raise BadInput(
+                                f"{path} was made, but is not complete; what makes it and what reads it differ"
+                            )
             time.sleep(0 if n_claimed else 0.5)
 
 
