@@ -55,6 +55,13 @@ def test_no_circle():
     assert not graph
 
 
+def test_the_top_level_has_its_names_and_loads_them_late():
+    code = "import sys, teddy_nb; assert 'torch' not in sys.modules; import teddy_nb.compare"
+    code += "; assert set(teddy_nb.__all__) <= set(dir(teddy_nb))"
+    code += "; print(all(callable(getattr(teddy_nb, name)) for name in teddy_nb.__all__))"
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "True\n"
+
+
 def test_a_run_loads_nothing_for_notebooks():
     code = "import sys, teddy_nb.pipeline; print(*{'ipywidgets', 'IPython'} & sys.modules.keys())"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "\n"
