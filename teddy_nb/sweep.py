@@ -6,7 +6,6 @@
 __all__ = ['Trial', 'Sweep', 'sweep']
 
 # %% ../nbs/toolkit/sweep.ipynb #67bcb208
-from dataclasses import replace
 from itertools import product
 from statistics import mean
 from typing import NamedTuple
