@@ -21,6 +21,8 @@ def main():
     "Run the command; from here on a signal is answered with a sentence"
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # An ASCII terminal has no sign for some names
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # Threads that spin take minutes for seconds beside other work
     from teddy_nb.cli import run_command
 

@@ -49,7 +49,9 @@ def image_grid(
     ax = fig.subplots()
     ax.imshow(sheet, interpolation="nearest")
     ax.set_xticks([])
-    ax.set_yticks([(row + 0.5) * tiles.shape[-2] - 0.5 for row in range(rows)], names, color=LABEL_COLOUR)
+    ax.set_yticks(
+        [(row + 0.5) * tiles.shape[-2] - 0.5 for row in range(rows)], names, color=LABEL_COLOUR, parse_math=False
+    )
     ax.tick_params(length=0)
     ax.set_facecolor("none")
     ax.spines[:].set_visible(False)
@@ -90,7 +92,7 @@ def draw_boxes(
         colour = COLOURS[label % len(COLOURS)]
         ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=1.4))
         text = names[label] if scores is None else f"{names[label]} {scores[k]:.2f}"
-        ax.text(x1, max(0, y1 - 1), text, color="white", fontsize=6, backgroundcolor=colour, va="bottom",
+        ax.text(x1, max(0, y1 - 1), text, color="white", fontsize=6, backgroundcolor=colour, va="bottom", parse_math=False,
                 bbox={"facecolor": colour, "edgecolor": "none", "pad": 0.6})  # fmt: skip
 
 # %% ../nbs/toolkit/plots.ipynb #53c21479
@@ -112,5 +114,5 @@ def box_grid(
         else:
             draw_boxes(ax, x, b.xyxy, b.labels, names)
     for ax, title in zip(axes[:, 0], rows, strict=True):
-        ax.set_title(title, loc="left", fontsize=8, color=LABEL_COLOUR)
+        ax.set_title(title, loc="left", fontsize=8, color=LABEL_COLOUR, parse_math=False)
     return fig

@@ -36,7 +36,10 @@ class SingleProcess(NamedTuple):
 # %% ../../nbs/toolkit/core/devices.ipynb #9ad5364d
 def dist_state() -> SingleProcess:  # Or accelerate's PartialState, which has the same attributes
     "Return the processes that a launcher started to work together; `SingleProcess` if none did"
-    if all(int(os.environ.get(name) or 1) < 2 for name in LAUNCHED):
+    sizes = {name: os.environ[name] for name in LAUNCHED if os.environ.get(name)}
+    if odd := [f"{k}={v}" for k, v in sizes.items() if not v.strip().isdecimal()]:
+        raise BadInput(f"{odd[0]} in the environment is no number of processes; unset it, or start with torchrun")
+    if all(int(v) < 2 for v in sizes.values()):
         if {"ACCELERATE_MIXED_PRECISION", "MASTER_ADDR"} <= os.environ.keys() and not set(LAUNCHED) & os.environ.keys():
             raise BadInput(
                 "accelerate launch was asked for several processes and began one; use torchrun --nproc-per-node N"
@@ -44,7 +47,13 @@ def dist_state() -> SingleProcess:  # Or accelerate's PartialState, which has th
         return SingleProcess(_accelerator() or torch.device("cpu"))
     from accelerate import PartialState
 
-    return PartialState(cpu=not torch.accelerator.is_available())
+    try:
+        return PartialState(cpu=not torch.accelerator.is_available())
+    except ValueError as e:
+        found = ", ".join(f"{k}={v}" for k, v in sizes.items())
+        raise BadInput(
+            f"{found} in the environment, but not all that a launcher sets ({e}); unset it, or start with torchrun"
+        ) from e
 
 
 def _accelerator():
