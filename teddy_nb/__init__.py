@@ -1,18 +1,30 @@
 "Teddy (ECCV 2024): dataset distillation by Taylor-approximated matching; what is imported from here is loaded when it is used"
 
+import sys
+from types import ModuleType
+
 __version__ = "0.1.0"
 
 _MODULES = {
     "load_data": "data.datasets",
+    "load_pool": "teachers.pool",
     "get_recipe": "config",
+    "get_protocol": "config",
     "train_pool": "pool_prior",
     "prune_pool": "pool_post",
     "synthesize": "bn_matching",
     "validate": "validation",
+    "score_rows": "validation",
     "random_real": "validation",
-    "result_table": "validation",
+    "result_table": "students.scores",
     "distill_dataset": "pipeline",
+    "DistilledSet": "runs.distilled_set",
+    "method": "methods.registry",
+    "compare": "compare",
+    "sweep": "sweep",
+    "Results": "students.scores",
     "load": "students.labels",
+    "bibtex": "results",
 }
 __all__ = list(_MODULES)
 
@@ -28,3 +40,13 @@ def __getattr__(name):
 
 def __dir__():
     return [*globals(), *__all__]
+
+
+class _Package(ModuleType):
+    "Keeps the function, where a module has the name of its function"
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, getattr(value, name) if name in _MODULES and isinstance(value, ModuleType) else value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -21,6 +21,7 @@ def main():
     "Run the command; from here on a signal is answered with a sentence"
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # Threads that spin take minutes for seconds beside other work
     from teddy_nb.cli import run_command
 
     run_command(command(), sys.argv[1:])

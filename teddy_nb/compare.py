@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .bn_matching import synthesize
-from .config import BilevelConfig, DMConfig, EvalConfig, SynthesisConfig, default_recipe, get_protocol
+from teddy_nb.config import (
+    BilevelConfig,
+    DMConfig,
+    EvalConfig,
+    SynthesisConfig,
+    default_recipe,
+    get_protocol,
+    get_recipe,
+)
 from .core.errors import BadInput
 from .data.images import ImageSet, Splits
 from .methods.bilevel import distill_bilevel
@@ -78,13 +86,10 @@ def sre2l(
     return synthesize(pool.converged_only(), data, cfg, ipc, seed, store)
 
 # %% ../nbs/toolkit/compare.ipynb #5003eaac
-WEAK_CE = SynthesisConfig(
-    150, 1.0, 0.0, 3, schedule="cycle", weight_decay=0.0, augment="dsa_classwise", ce_weight=2.5, optimizer="sgd",
-    group_size=0, lr_per_image=True,
-)  # fmt: skip
+WEAK_CE = get_recipe("weak_ce").synthesis
 DM_WEAK_CE = replace(
     WEAK_CE, iterations=251, class_mean_weight=1.0, batch_real=32, class_mean_distance="squared", n_extractors=20,
-    stored_augmentations=24,
+    stored_augmentations=24, extractor="convnet-3-128-instance",
 )  # fmt: skip
 
 

@@ -145,6 +145,7 @@ class SynthesisConfig(Checked):
     n_extractors: Natural = 0  # Random networks that give the class means, one a step; 0: the teachers give them
     stored_augmentations: Natural = 0  # For which the extractors' class means are stored; 0: real images at each step
     factor: Count = 1  # An image holds `factor` by `factor` small ones, which are matched and taught at full size
+    extractor: str | None = None  # Architecture of the random networks; that of the first teacher when None
     lr_per_image: bool | None = (
         None  # `lr` is that of one image per class: multiplied by `group_size`, of which losses are means
     )

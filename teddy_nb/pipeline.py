@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['SINGLE_TEACHER', 'check_run', 'check_labels', 'check_pool_recipe', 'method_name', 'make_pool', 'synthesize_single',
-           'compare_rows', 'score_run', 'read_results', 'distill_dataset', 'run_settings', 'write_card', 'save_figures',
-           'make_pool_folder', 'hold_out', 'score_folder']
+           'compare_rows', 'score_run', 'read_results', 'distill_dataset', 'put_aside', 'run_settings', 'write_card',
+           'save_figures', 'make_pool_folder', 'hold_out', 'score_folder']
 
 # %% ../nbs/toolkit/pipeline.ipynb #7c57d021
 import io
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
@@ -161,7 +162,8 @@ def distill_dataset(
 ) -> tuple[Run, list[Result]]:
     "Distill a dataset and compare the result with its baselines; raises `BadInput` for what cannot work, before anything is written, and for teachers that fail the sanity check"
     check_run(recipe, data, ipc, pool, Path(folder) / "labels" if compare else None)
-    run = Run(folder, run_settings(data, recipe, ipc, pool, converged), log)
+    grow = put_aside if recipe.synthesis.group_size == 1 else None  # Images of larger groups depend on their number
+    run = Run(folder, run_settings(data, recipe, ipc, pool, converged), log, grow)
     begin = begin_stages(["pool", "synthesis", *[SINGLE_TEACHER, "students"] * compare], run.log)
     begin("pool")
     if pool:
@@ -183,6 +185,18 @@ def distill_dataset(
     results = score_run(compare_rows(distilled, single, pool, data, recipe), data, run)
     write_card(distilled, results, recipe, run)
     return run, results
+
+# %% ../nbs/toolkit/pipeline.ipynb #2ee7cbc0
+def put_aside(folder: Path, ipc: int):
+    "Move what was made of `ipc` images per class alone into the folder `ipc-N` of a run"
+    whole = "distilled", "real", "results.json", "images.png", "curves.png", "scores", "labels"
+    parts = "random_real", "equal_bytes", "single_teacher/scores", "single_teacher/labels"
+    for name in (*whole, *(f"baselines/{part}" for part in parts)):
+        if (folder / name).exists():
+            target = folder / f"ipc-{ipc}" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(target, ignore_errors=True)  # A file is replaced
+            (folder / name).replace(target)
 
 # %% ../nbs/toolkit/pipeline.ipynb #41866095
 def run_settings(data: Splits, recipe: Recipe, ipc: int, pool: Pool | None, converged: Teacher | None) -> dict:

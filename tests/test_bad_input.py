@@ -75,7 +75,7 @@ CONFIGURATIONS = [
     (RECIPE.synthesis, "iterations", [0, -1, 2.5, "10"]),
     (RECIPE.synthesis, "n_teachers", [0, -1, "3"]),
     (RECIPE.synthesis, "bn_weight", ["Auto", -1, None]),
-    (RECIPE.synthesis, "group_size", [0, "1"]),
+    (RECIPE.synthesis, "group_size", [-1, "1"]),
     (RECIPE.synthesis, "init", ["zeros", None]),
     (RECIPE.synthesis, "betas", [(0.5,), (0.5, 1.5), 0.5, "ab"]),
     (RECIPE.eval_soft, "temperature", [0, -1, "1"]),

@@ -45,7 +45,7 @@ class Engine:
     ):
         self.pool, self.data, self.cfg, self.seed, self.store = pool.to(data.device), data, cfg, seed, store
         self.matching, self.hooked, self.activations = Matching(cfg, extra_loss), {}, tuple(activations)
-        arch = pool.teachers[0].arch
+        arch = cfg.extractor or pool.teachers[0].arch
         self.extractors = Extractors(arch, data, cfg, seed, self.matching, store) if cfg.n_extractors else None
 
     def draw(self, i: int) -> list[HookedTeacher]:

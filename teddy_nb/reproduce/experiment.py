@@ -18,7 +18,7 @@ import torch
 from fastcore.basics import patch
 
 from ..compare import distill, takes
-from ..config import EvalConfig, PostPoolConfig, PriorPoolConfig, make_config
+from ..config import EvalConfig, PostPoolConfig, PriorPoolConfig, as_values, make_config
 from ..core.devices import default_device, derive_seed, from_first
 from ..core.errors import BadInput
 from ..data.datasets import load_data
@@ -143,7 +143,7 @@ def write_experiment(
     experiment: Experiment,
 ):
     "Write an experiment as JSON, complete or not at all"
-    values = {k: v for k, v in asdict(experiment).items() if k == "accuracy" or v not in ("", ())}
+    values = {k: v for k, v in as_values(experiment).items() if k == "accuracy" or v not in ("", ())}
     write_file(path, f"{_format_json(values)}\n")
 
 

@@ -63,7 +63,13 @@ def read_settings(path: Path) -> dict:  # As `write_settings` was given them, wi
 class Run:
     "A run folder: `settings` are all that decides its results, and `listener` is called with every line of its log"
 
-    def __init__(self, path: str | Path, settings: dict, listener: Callable | None = None):
+    def __init__(
+        self,
+        path: str | Path,
+        settings: dict,
+        listener: Callable | None = None,
+        grow: Callable | None = None,  # Called with folder and old `ipc` where that alone has become larger
+    ):
         self.path, self.recipe, self.listener = Path(path), Path(path) / "recipe.toml", listener
         settings = without_none(json.loads(json.dumps(settings)))
         self.digest = json_digest(settings)
@@ -76,9 +82,21 @@ class Run:
         except OSError as e:
             raise BadInput(f"{self.path} cannot be used as a run folder: {e}") from e
         found = read_settings(self.recipe)
-        if changed := [k for k in {**found, **settings} if found.get(k) != settings.get(k)]:
+        changed = [k for k in {**found, **settings} if found.get(k) != settings.get(k)]
+        if grow and changed == ["ipc"] and found["ipc"] < settings["ipc"]:
+            self._grow(settings, grow)
+        elif changed:
             told = ", ".join(f"{k} ({difference(found.get(k), settings.get(k))})" for k in changed)
             raise BadInput(f"{self.path} holds a run with another {told}; choose another output folder")
+
+    def _grow(self, settings, grow):
+        "Let one process put the results of the old `ipc` aside and write the settings, which name the new one"
+
+        def make(path):
+            grow(self.path, read_settings(path)["ipc"])
+            write_settings(path, settings)
+
+        share([self.recipe], make, lambda path: read_settings(path)["ipc"] == settings["ipc"])
 
     @property
     def store(self) -> Store:
