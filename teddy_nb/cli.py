@@ -193,12 +193,11 @@ def read_data_and_weights(
 # %% ../nbs/toolkit/cli.ipynb #a66ccf24
 def print_comparison(run, results):
     "Print the table of a run and where it lies"
-    from teddy_nb.students.scores import result_table
 
     if results:
         students = plural(results[0].protocol["students"], "student")
         print(f"{students} a row, pool made in {run.seconds('pool'):.0f} s\n")
-        print(result_table(results))
+        print(results)
         if (n := results[0].protocol["test_images"]) < 100:
             print(f"\nOne of the {n} test images is {100 / n:.1f} points; smaller differences say nothing.")
     print(f"\n{run.path.resolve()}")
@@ -324,7 +323,6 @@ def teddy_validate(
     from teddy_nb.core.devices import dist_state
     from teddy_nb.pipeline import hold_out, score_folder
     from teddy_nb.runs.files import require_folder
-    from teddy_nb.students.scores import result_table
     from teddy_nb.teachers.pool import load_pool
 
     if not dist_state().is_main_process:  # Several processes would train the same students
@@ -342,7 +340,7 @@ def teddy_validate(
     if dry_run:
         return
     results = score_folder(set, data, cfg, teachers, out)
-    print(f"{result_table(results)}\n\n{results[-1].protocol_text}")
+    print(f"{results}\n\n{results[-1].protocol_text}")
 
 # %% ../nbs/toolkit/cli.ipynb #b96dbf1d
 def choose_stages(labels_from: str) -> str | tuple[float, ...]:

@@ -36,7 +36,7 @@ from .runs.progress import begin_stages
 from .runs.run import Run, read_settings
 from .runs.store import Store, share
 from .students.labels import plan_labels, pool_state
-from .students.scores import Result, Row
+from .students.scores import Result, Results, Row
 from .teachers.pool import Pool, Teacher, check_pool_folder, check_sanity, save_pool
 from .teachers.pruning import count_macs
 from .teachers.training import check_model, new_model
@@ -136,7 +136,7 @@ def compare_rows(teddy: DistilledSet, single: DistilledSet, pool: Pool, data: Sp
 def score_run(rows: list[Row], data: Splits, run: Run) -> list[Result]:
     "Score the rows of a run, and write its `results.json`"
     results = score_rows(rows, data, run.store)
-    results = [replace(r, seconds=round(run.seconds(method=r.method), 1)) for r in results]
+    results = Results(replace(r, seconds=round(run.seconds(method=r.method), 1)) for r in results)
     write_json(run.path / "results.json", [asdict(r) for r in results])
     return results
 
