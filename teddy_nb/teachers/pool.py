@@ -538,7 +538,7 @@ def better_constants(model: nn.Module, data: Splits) -> str | None:  # None if t
     mean, std = ([round(v, 4) for v in values] for values in scores[best][1])
     return (
         f"the network scores {scores['here'][0]:.1%} on {test.name} with mean {test.mean} and std {test.std}, "
-        f"but {scores[best][0]:.1%} with {best}, mean {mean} and std {std}; give it these by --mean and --std, or mean_std"
+        f"but {scores[best][0]:.1%} with {best}, mean {mean} and std {std}; `normalized(data, mean_std)` gives the data these"
     )
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #4a4b96e8
