@@ -83,8 +83,8 @@ def synthesize(
     ipc: int,  # Images per class
     seed: int = 0,  # Of the run
     store: Store = Store(),  # Keeps the blocks, which processes share
-    extra_loss: Callable | None = None,  # Of one's own, added: `(outputs, targets, cfg) -> {name: scalar}`
-    activations: Sequence[str] = (),  # Modules of the teachers whose outputs it is given
+    extra_loss: Callable | None = None,  # `(outputs, targets, cfg) -> {name: scalar}`
+    activations: Sequence[str] = (),  # Modules whose outputs it is given
 ) -> DistilledSet:
     "Distil `data` with the teachers of `pool`; raises `BadInput` for what cannot work"
     cfg = cfg.for_ipc(ipc)

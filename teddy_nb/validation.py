@@ -54,14 +54,15 @@ def soft_loss(
 #| code-fold: false
 def student_loss(
     cfg: EvalConfig,
-) -> Callable:  # `(logits, target) -> scalar`; with a share of class labels a target has two parts
+) -> Callable:  # `(logits, target) -> scalar`; two targets with class labels beside
     "Return the loss of a protocol"
     if not cfg.is_soft:
         return F.cross_entropy
-    soft = (lambda logits, target: F.mse_loss(logits.float(), target)) if cfg.loss else soft_loss(cfg.temperature)
-    if not cfg.hard_weight:
+    squares = lambda logits, target: F.mse_loss(logits.float(), target)
+    soft, share = squares if cfg.loss else soft_loss(cfg.temperature), cfg.hard_weight
+    if not share:
         return soft
-    return lambda logits, target: soft(logits, target[0]) + cfg.hard_weight * F.cross_entropy(logits, target[1])
+    return lambda z, target: soft(z, target[0]) + share * F.cross_entropy(z, target[1])
 
 # %% ../nbs/04_validation.ipynb #332ced66
 EVAL_BATCH = 100  # Test images in a pass; 500 leave a CPU's cache and take half as long again
