@@ -28,7 +28,7 @@ from ..runs.distilled_set import DistilledSet, read_set
 from ..runs.files import append_line, logged_seconds, read_json, remove_partials, require_folder, write_file
 from ..runs.run import environment
 from ..runs.store import Store, claimed, share
-from ..students.scores import Row
+from ..students.scores import Row, dotted
 from ..teachers.pool import Pool
 from ..validation import score_rows
 
@@ -181,13 +181,8 @@ def changed_settings(
     other: Experiment,
 ) -> list[str]:  # Names of fields
     "Return the settings that differ, but for the number of students"
-    a, b = (dict(_leaves({k: asdict(e)[k] for k in SETTINGS})) for e in (one, other))
-    return sorted({k[-1] for k in a.keys() | b.keys() if a.get(k) != b.get(k)} - {"n_students"})
-
-
-def _leaves(values, *above):
-    for k, v in values.items():
-        yield from _leaves(v, *above, k) if isinstance(v, dict) else [((*above, k), v)]
+    a, b = (dotted({k: asdict(e)[k] for k in SETTINGS}) for e in (one, other))
+    return sorted({k.rpartition(".")[2] for k in a.keys() | b.keys() if a.get(k) != b.get(k)} - {"n_students"})
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #90206f83
 @patch

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RANDOM_REAL', 'RANDOM_EQUAL_BYTES', 'Row', 'StudentScores', 'check_row', 'check_distilled', 'Student',
            'list_students', 'Result', 'to_result', 'describe_views', 'describe_labels', 'describe_origin',
-           'result_table', 'above', 'Results']
+           'result_table', 'above', 'Results', 'dotted']
 
 # %% ../../nbs/toolkit/students/scores.ipynb #c3fc4bca
 import csv
@@ -292,15 +292,18 @@ def records(self: Results) -> list[dict]:
     "Return a flat dictionary for each student: its scores, and the protocol with dotted names"
     once = lambda r: {k: getattr(r, k) for k in ("method", "labels", "images", "bytes", "seconds")}
     return [
-        {**once(r), "seed": i, "accuracy": a, "best": b, "f1": f, **dict(_flat(r.protocol))}
+        {**once(r), "seed": i, "accuracy": a, "best": b, "f1": f, **dotted(r.protocol)}
         for r in self
         for i, (a, b, f) in enumerate(zip(r.accuracy, r.best, r.f1, strict=True))
     ]
 
 
-def _flat(values, above=""):
+def dotted(values: dict, above: str = "") -> dict:
+    "Return a table without tables in it: their keys are joined by dots"
+    flat = {}
     for k, v in values.items():
-        yield from _flat(v, f"{above}{k}.") if isinstance(v, dict) else [(f"{above}{k}", v)]
+        flat |= dotted(v, f"{above}{k}.") if isinstance(v, dict) else {f"{above}{k}": v}
+    return flat
 
 
 @patch
