@@ -14,9 +14,9 @@ from .bn_matching import synthesize
 from .config import EvalConfig, SynthesisConfig, as_values, get_protocol, override
 from .core.errors import BadInput, format_mean_std, md_table
 from .data.images import Splits, split_by_class
-from .runs.files import json_digest, tensor_digest
+from .methods.registry import input_key
+from .runs.files import json_digest
 from .runs.store import Item, Store
-from .students.labels import pool_state
 from .teachers.pool import Pool
 from .validation import validate
 
@@ -61,13 +61,7 @@ def sweep(
     listed = [Trial(c, override(base, c, "sweep"), []) for c in combinations]
     trials = {json_digest(as_values(t.cfg))[:16]: t for t in listed}
     train, held_out = (data.train.subset(idx) for idx in split_by_class(data.train.labels, 0.25))
-    state = {"data": tensor_digest(data.train.labels), "pool": tensor_digest(*pool_state(pool))}
-    state |= {
-        "name": data.train.name,
-        "mean_std": [data.train.mean, data.train.std],
-        "ipc": ipc,
-        "protocol": as_values(cfg),
-    }
+    state = {**input_key(data.train, pool), "ipc": ipc, "protocol": as_values(cfg)}
 
     def make(name):
         distilled = synthesize(pool, train, trials[name].cfg, ipc)

@@ -45,7 +45,7 @@ def class_losses(
     return torch.cat([F.cross_entropy(teacher.model(p), target(p), reduction="none") for p in x.split(250)])
 
 # %% ../../nbs/toolkit/methods/selection.ipynb #373dced7
-@method("rded")
+@method("rded", needs_pool=True)
 def rded(
     data: ImageSet,  # Training part, on the teachers' device
     pool: Pool,  # Whose converged teacher scores the crops
@@ -69,19 +69,19 @@ def rded(
     return replace(made, factor=factor)
 
 
-@method("rded_tiles")
+@method("rded_tiles", needs_pool=True)
 def rded_tiles(data: ImageSet, pool: Pool, ipc: int, seed: int = 0) -> DistilledSet:
     "Return images of two by two of the easiest crops (RDED), whatever their size"
     return rded(data, pool, ipc, seed, factor=2)
 
 
-@method("lowest_loss")
+@method("lowest_loss", needs_pool=True)
 def lowest_loss(data: ImageSet, pool: Pool, ipc: int, seed: int = 0) -> DistilledSet:
     "Return the real images that the converged teacher finds easiest"
     return rded(data, pool, ipc, seed, factor=1, smallest=1.0)
 
 # %% ../../nbs/toolkit/methods/selection.ipynb #eb4d5684
-@method("herding")
+@method("herding", needs_pool=True)
 @torch.no_grad()
 def herding(
     data: ImageSet,  # Training part, on the teachers' device
