@@ -21,7 +21,7 @@ _MODULES = {
     "DistilledSet": "runs.distilled_set",
     "method": "methods.registry",
     "compare": "compare",
-    "sweep": "sweep",
+    "sweep": "compare",
     "Results": "students.scores",
     "load": "students.labels",
     "bibtex": "results",

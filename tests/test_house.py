@@ -18,7 +18,7 @@ from teddy_nb.teachers.pool import load_pool
 PACKAGE = Path(__file__).parent.parent / "teddy_nb"
 MODULES = {p.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): p for p in PACKAGE.rglob("*.py")}
 CHAPTERS = {p.stem[3:] for p in (PACKAGE.parent / "nbs").glob("[0-9]*.ipynb")}
-ABOVE = {"compare", "sweep", "pipeline", "pipeline_detection", "cli", "reproduce"}  # These alone import everything
+ABOVE = {"compare", "pipeline", "pipeline_detection", "cli", "reproduce"}  # These alone import everything
 
 
 def imported(path: Path) -> set[str]:

@@ -26,8 +26,7 @@ from ..data.images import Splits, make_imbalanced
 from ..pipeline import make_pool
 from ..runs.distilled_set import DistilledSet, read_set
 from ..runs.files import append_line, logged_seconds, read_json, remove_partials, require_folder, write_file
-from ..runs.run import environment
-from ..runs.store import Store, claimed, share
+from ..runs.store import Store, claimed, environment, share
 from ..students.scores import Row, dotted
 from ..teachers.pool import Pool
 from ..validation import score_rows
