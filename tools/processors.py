@@ -16,7 +16,7 @@ def static_html(cell: dict):
 
 
 class RunLinks:
-    "Put links to Colab, whose machines have to install this package, and to Binder before the first text of a chapter"
+    "Put links to Colab, whose machines have to install this package, and to Binder before a chapter's first text, after its picture"
 
     def __init__(self, nb: dict):
         self.nb = nb
@@ -29,5 +29,6 @@ class RunLinks:
         binder = f"https://mybinder.org/v2/gh/{REPOSITORY}/main?labpath=nbs/{name}"
         install = f"`%pip install git+https://github.com/{REPOSITORY}`"
         text = f"Run this page: [Colab]({colab}), with {install} as its first cell, or [Binder]({binder})."
-        first = next(c for c in self.nb["cells"][1:] if c["cell_type"] == "markdown")
+        texts = (c for c in self.nb["cells"][1:] if c["cell_type"] == "markdown")
+        first = next(c for c in texts if not c["source"].startswith("!["))
         first["source"] = f"{text}\n\n{first['source']}"
