@@ -20,6 +20,7 @@ _MODULES = {
     "distill_dataset": "pipeline",
     "DistilledSet": "runs.distilled_set",
     "method": "methods.registry",
+    "METHODS": "compare",
     "compare": "compare",
     "sweep": "compare",
     "Results": "students.scores",

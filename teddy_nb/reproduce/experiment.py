@@ -141,10 +141,7 @@ class Experiment:
         return bool(self.of_pool) or self.eval_cfg.is_soft
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #9e7340a1
-def write_experiment(
-    path: Path,
-    experiment: Experiment,
-):
+def write_experiment(path: Path, experiment: Experiment):
     "Write an experiment as JSON, complete or not at all"
     values = {k: v for k, v in as_values(experiment).items() if k == "accuracy" or v not in ("", ())}
     write_file(path, f"{_format_json(values)}\n")
@@ -162,9 +159,7 @@ def _format_json(value, levels=2, indent="\n"):
     return f"{{{','.join(lines)}{indent}}}"
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #f277a93a
-def read_experiment(
-    path: Path,
-) -> Experiment:
+def read_experiment(path: Path) -> Experiment:
     "Read an experiment; raises `BadInput` if the file is absent or holds something else"
     values = read_json(path, "name", "accuracy")
     try:
@@ -176,10 +171,7 @@ def read_experiment(
 SETTINGS = ("method", "ipc", "data", "eval_cfg", "method_cfg", "teachers", "stages", "n_sets")
 
 
-def changed_settings(
-    one: Experiment,
-    other: Experiment,
-) -> list[str]:  # Names of fields
+def changed_settings(one: Experiment, other: Experiment) -> list[str]:  # Names of fields
     "Return the settings that differ, but for the number of students"
     a, b = (dotted({k: asdict(e)[k] for k in SETTINGS}) for e in (one, other))
     return sorted({k.rpartition(".")[2] for k in a.keys() | b.keys() if a.get(k) != b.get(k)} - {"n_students"})
@@ -218,9 +210,7 @@ def distill(
     return read_set(folder).to(splits.train.device)
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #a8ea4a75
-def describe_teachers(
-    pool: Pool,
-) -> dict:  # JSON values
+def describe_teachers(pool: Pool) -> dict:  # JSON values
     "Return the stages and accuracies (percent) of a pool"
     percent = lambda t: round(100 * t.accuracy, 2)
     accuracy = [percent(t) for t in pool.teachers]
