@@ -7,7 +7,8 @@ __all__ = ['LOSS_NAMES', 'Losses', 'mean_losses', 'stat_distance', 'layer_losses
            'extract', 'in_parts', 'Matching']
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #741f6a0f
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -168,23 +169,21 @@ class Matching:
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #f5b17cb2
 @patch
-def in_memory(self: Matching, n: int, run: Callable[[int | None], object]):
-    "Return `run(images in one pass)` of `n` images, which are halved until memory suffices; raises `BadInput` if they must not be"
-    while True:
-        try:
-            return run(self.micro_batch)
-        except RuntimeError as e:
-            if not isinstance(e, torch.OutOfMemoryError) and "can't allocate memory" not in str(e):  # A GPU's, a CPU's
-                raise
-            tried = min(self.micro_batch or n, n)
-            half = -(-tried // 2)
-            if tried == 1:
-                raise BadInput("out of memory with one image in a pass; use smaller images or smaller teachers") from e
-            if self.cfg.micro_batch != "auto":
-                raise BadInput(
-                    f"out of memory with {tried} images in one pass; set micro_batch to {half}, or to auto"
-                ) from e
-            self.micro_batch = half
+@contextmanager
+def in_memory(self: Matching, n: int) -> Iterator[int | None]:
+    "Give a pass of `n` images its size, which is halved where memory does not suffice; raises `BadInput` if it must not be"
+    try:
+        yield self.micro_batch
+    except RuntimeError as e:
+        if not isinstance(e, torch.OutOfMemoryError) and "can't allocate memory" not in str(e):  # A GPU's, a CPU's
+            raise
+        tried = min(self.micro_batch or n, n)
+        half = -(-tried // 2)
+        if tried == 1:
+            raise BadInput("out of memory with one image in a pass; use smaller images or smaller teachers") from e
+        if self.cfg.micro_batch != "auto":
+            raise BadInput(f"out of memory with {tried} images in a pass; set micro_batch to {half}, or to auto") from e
+        self.micro_batch = half
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #c15ef9ca
 @patch
@@ -195,24 +194,23 @@ def loss_and_grad(
     **rest,  # What else `teacher_loss` takes
 ) -> tuple[Losses, Tensor]:  # `[groups]` each; gradient of the groups' totals, like `x`
     "Compute one teacher's losses and their gradient with respect to the images"
-
-    def run(micro_batch):
-        leaf = x.detach().requires_grad_()
-        if micro_batch:
-            losses = teacher_loss(partial(in_parts, micro_batch, net), leaf, **rest)
-        else:
-            losses = self.loss(net, leaf, **rest)
-        (grad,) = torch.autograd.grad(losses.total.sum(), leaf)
-        return losses._replace(table=losses.table.detach()), grad
-
-    return self.in_memory(len(x), run)
+    while True:
+        with self.in_memory(len(x)) as size:
+            leaf = x.detach().requires_grad_()
+            loss, whole = (teacher_loss, partial(in_parts, size, net)) if size else (self.loss, net)
+            losses = loss(whole, leaf, **rest)
+            (grad,) = torch.autograd.grad(losses.total.sum(), leaf)
+            return losses._replace(table=losses.table.detach()), grad
+        losses = None  # Frees the graph
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #06102e73
 @patch
 @torch.no_grad()
 def real_targets(self: Matching, net: HookedNet, x: Tensor, groups: int, classes: int) -> TargetStats:
     "Compute the statistics of real images, ordered by group, then by image, then by class, as targets `[groups, ...]`"
-    out = self.in_memory(len(x), lambda m: in_parts(m, net, x) if m else self.extract(net, x))
-    stats = TargetStats.from_batch(out, groups, classes)
-    real = tree_map(lambda v: v.unflatten(0, (groups, -1)), out) if self.extra_loss else None
-    return stats._replace(real=real)
+    while True:
+        with self.in_memory(len(x)) as size:
+            out = in_parts(size, net, x) if size else self.extract(net, x)
+            stats = TargetStats.from_batch(out, groups, classes)
+            real = tree_map(lambda v: v.unflatten(0, (groups, -1)), out) if self.extra_loss else None
+            return stats._replace(real=real)
