@@ -267,6 +267,11 @@ class Recipe(Checked):
     eval_hard: EvalConfig  # With class labels
     eval_soft: EvalConfig  # With the pool's labels
     seed: int = 0  # Of everything but the students, who are seeded 0, 1, 2, ...
+    alternatives: tuple[dict, ...] = ()  # Changes of `synthesis`; the best on held-out training images is taken
+
+    @property
+    def candidates(self) -> list[SynthesisConfig]:  # `synthesis` first
+        return [self.synthesis, *(override(self.synthesis, c, "alternative") for c in self.alternatives)]
 
 # %% ../nbs/toolkit/config.ipynb #17406d2f
 @dataclass(frozen=True)
@@ -360,6 +365,8 @@ def get_recipe(
         raise BadInput(f"unknown preset {name!r}; choose one of {', '.join(RECIPES)}")
     values = read_toml(PRESETS / f"{name}.toml" if name in RECIPES else name)
     values.pop("run", None)
+    if "synthesis" in values:
+        values.setdefault("alternatives", [])  # Whoever sets the synthesis has chosen
     if (preset := values.pop("based_on", None)) or name in RECIPES:
         check_value("based_on", preset, None, *RECIPES)
         base = get_recipe(preset) if preset else None

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SINGLE_TEACHER', 'check_run', 'check_labels', 'check_pool_recipe', 'method_name', 'make_pool', 'synthesize_single',
-           'compare_rows', 'score_run', 'read_results', 'distill_dataset', 'put_aside', 'run_settings', 'write_card',
-           'save_figures', 'make_pool_folder', 'hold_out', 'score_folder']
+           'compare_rows', 'score_run', 'read_results', 'choose_synthesis', 'distill_dataset', 'put_aside',
+           'run_settings', 'write_card', 'save_figures', 'make_pool_folder', 'hold_out', 'score_folder']
 
 # %% ../nbs/toolkit/pipeline.ipynb #7c57d021
 import io
@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from .bn_matching import synthesize
+from .compare import try_changes
 from .config import EvalConfig, PostPoolConfig, Recipe, as_values
 from .core.devices import default_device, dist_state
 from .core.errors import BadInput, format_mean_std
@@ -143,6 +144,22 @@ def read_results(path: Path) -> list[Result]:
     except TypeError as e:
         raise BadInput(f"{path} does not hold results ({e}); restore or remove it") from e
 
+# %% ../nbs/toolkit/pipeline.ipynb #3eb70094
+def choose_synthesis(recipe: Recipe, data: Splits, pool: Pool, ipc: int, run: Run) -> Recipe:
+    "Return the recipe with that of its candidates whose students are best on a held-out quarter of the training part, as `choice.json` of the run tells"
+    path = run.path / "choice.json"
+
+    def choose(path):
+        changes = [{}, *recipe.alternatives]
+        tried = try_changes(recipe.synthesis, data, pool, ipc, recipe.eval_hard, changes, run.store / "choice")
+        trials = [{"changes": t.changes, "held_out_accuracy": t.accuracy} for t in tried]
+        write_json(path, {"chosen": changes.index(tried[0].changes), "ipc": ipc, "tried": trials})
+
+    share([path], choose)  # A run that grows stays with its choice
+    choice = read_json(path)
+    run.log(chosen=choice["tried"][0]["changes"], held_out=[t["held_out_accuracy"] for t in choice["tried"]])
+    return replace(recipe, synthesis=recipe.candidates[choice["chosen"]], alternatives=())
+
 # %% ../nbs/toolkit/pipeline.ipynb #08ca0d88
 def distill_dataset(
     data: Splits,  # On the device to work on
@@ -157,15 +174,21 @@ def distill_dataset(
 ) -> tuple[Run, list[Result]]:
     "Distill a dataset and compare the result with its baselines; raises `BadInput` for what cannot work, before anything is written, and for teachers that fail the sanity check"
     check_run(recipe, data, ipc, pool, Path(folder) / "labels" if compare else None)
-    grow = put_aside if recipe.synthesis.group_size == 1 else None  # Images of larger groups depend on their number
+    alone = all(c.group_size == 1 for c in recipe.candidates)  # Images of larger groups depend on their number
+    grow = put_aside if alone else None
     run = Run(folder, run_settings(data, recipe, ipc, pool, converged), log, grow)
-    begin = begin_stages(["pool", "synthesis", *[SINGLE_TEACHER, "students"] * compare], run.log)
+    begin = begin_stages(
+        ["pool", *["choice"] * bool(recipe.alternatives), "synthesis", *[SINGLE_TEACHER, "students"] * compare], run.log
+    )
     begin("pool")
     if pool:
         share([run.path / "pool" / "manifest.safetensors"], lambda path: save_pool(pool, path.parent))
     else:
         pool = make_pool(data, recipe, run.store / "pool", converged)
     check_sanity(pool.to(data.train.device), data, force, run.log)
+    if recipe.alternatives:
+        begin("choice")
+        recipe = choose_synthesis(recipe, data, pool, ipc, run)
     begin("synthesis")
     store = run.store.with_log(method=method_name(pool, recipe)) / "synth"
     distilled = synthesize(pool, data.train, recipe.synthesis, ipc, recipe.seed, store)
