@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from .bn_matching import synthesize
-from .compare import try_changes
+from .comparison import try_changes
 from .config import EvalConfig, PostPoolConfig, Recipe, as_values
 from .core.devices import default_device, dist_state
 from .core.errors import BadInput, format_mean_std

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from fastcore.basics import patch
 
-from ..compare import METHODS, distill, get_method
+from ..comparison import METHODS, distill, get_method
 from ..config import EvalConfig, PostPoolConfig, PriorPoolConfig, as_values, make_config
 from ..core.devices import default_device, derive_seed, from_first
 from ..core.errors import BadInput
