@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SINGLE_TEACHER', 'check_run', 'check_labels', 'check_pool_recipe', 'method_name', 'make_pool', 'synthesize_single',
-           'compare_rows', 'score_run', 'read_results', 'choose_synthesis', 'distill_dataset', 'put_aside',
-           'run_settings', 'write_card', 'save_figures', 'make_pool_folder', 'hold_out', 'score_folder']
+           'compare_rows', 'score_run', 'read_results', 'choose_synthesis', 'read_choice', 'distill_dataset',
+           'put_aside', 'run_settings', 'write_card', 'save_figures', 'make_pool_folder', 'hold_out', 'score_folder']
 
 # %% ../nbs/toolkit/pipeline.ipynb #7c57d021
 import io
@@ -19,7 +19,7 @@ import torch
 
 from .bn_matching import synthesize
 from .comparison import try_changes
-from .config import EvalConfig, PostPoolConfig, Recipe, as_values
+from .config import EvalConfig, PostPoolConfig, Recipe, SynthesisConfig, as_values
 from .core.devices import default_device, dist_state
 from .core.errors import BadInput, format_mean_std
 from .data.datasets import RESERVED
@@ -146,7 +146,9 @@ def read_results(path: Path) -> list[Result]:
 
 # %% ../nbs/toolkit/pipeline.ipynb #3eb70094
 def choose_synthesis(recipe: Recipe, data: Splits, pool: Pool, ipc: int, run: Run) -> Recipe:
-    "Return the recipe with that of its candidates whose students are best on a held-out quarter of the training part, as `choice.json` of the run tells"
+    "Return the recipe with that of its candidates whose students are best on a held-out quarter of the training part, as `choice.json` of the run tells; its own where a class has too few images to hold some out"
+    if 3 * data.train.counts.min() < 4 * ipc * recipe.synthesis.factor**2:
+        return recipe
     path = run.path / "choice.json"
 
     def choose(path):
@@ -156,9 +158,14 @@ def choose_synthesis(recipe: Recipe, data: Splits, pool: Pool, ipc: int, run: Ru
         write_json(path, {"chosen": changes.index(tried[0].changes), "ipc": ipc, "tried": trials})
 
     share([path], choose)  # A run that grows stays with its choice
-    choice = read_json(path)
-    run.log(chosen=choice["tried"][0]["changes"], held_out=[t["held_out_accuracy"] for t in choice["tried"]])
-    return replace(recipe, synthesis=recipe.candidates[choice["chosen"]], alternatives=())
+    run.log(**read_json(path))
+    return replace(recipe, synthesis=read_choice(recipe, run.path), alternatives=())
+
+
+def read_choice(recipe: Recipe, folder: Path) -> SynthesisConfig:
+    "Return the settings that the run in `folder` chose; the recipe's own where none were chosen"
+    path = folder / "choice.json"
+    return recipe.candidates[read_json(path, "chosen")["chosen"] if path.is_file() else 0]
 
 # %% ../nbs/toolkit/pipeline.ipynb #08ca0d88
 def distill_dataset(
@@ -174,7 +181,7 @@ def distill_dataset(
 ) -> tuple[Run, list[Result]]:
     "Distill a dataset and compare the result with its baselines; raises `BadInput` for what cannot work, before anything is written, and for teachers that fail the sanity check"
     check_run(recipe, data, ipc, pool, Path(folder) / "labels" if compare else None)
-    alone = all(c.group_size == 1 for c in recipe.candidates)  # Images of larger groups depend on their number
+    alone = read_choice(recipe, Path(folder)).group_size == 1  # Images of larger groups depend on their number
     grow = put_aside if alone else None
     run = Run(folder, run_settings(data, recipe, ipc, pool, converged), log, grow)
     begin = begin_stages(
