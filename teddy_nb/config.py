@@ -267,11 +267,12 @@ class Recipe(Checked):
     eval_hard: EvalConfig  # With class labels
     eval_soft: EvalConfig  # With the pool's labels
     seed: int = 0  # Of everything but the students, who are seeded 0, 1, 2, ...
-    alternatives: tuple[dict, ...] = ()  # Changes of `synthesis`; the best on held-out training images is taken
+    alternatives: dict | None = None  # Changes of `synthesis` by name; what is best on held-out images is taken
 
     @property
-    def candidates(self) -> list[SynthesisConfig]:  # `synthesis` first
-        return [self.synthesis, *(override(self.synthesis, c, "alternative") for c in self.alternatives)]
+    def candidates(self) -> dict[str, SynthesisConfig]:  # `own` first
+        changes = {"own": {}, **(self.alternatives or {})}
+        return {name: override(self.synthesis, c, f"alternative {name}") for name, c in changes.items()}
 
 # %% ../nbs/toolkit/config.ipynb #17406d2f
 @dataclass(frozen=True)
@@ -366,7 +367,7 @@ def get_recipe(
     values = read_toml(PRESETS / f"{name}.toml" if name in RECIPES else name)
     values.pop("run", None)
     if "synthesis" in values:
-        values.setdefault("alternatives", [])  # Whoever sets the synthesis has chosen
+        values.setdefault("alternatives", {})  # Whoever sets the synthesis has chosen
     if (preset := values.pop("based_on", None)) or name in RECIPES:
         check_value("based_on", preset, None, *RECIPES)
         base = get_recipe(preset) if preset else None

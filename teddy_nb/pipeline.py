@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['SINGLE_TEACHER', 'check_run', 'check_labels', 'check_pool_recipe', 'method_name', 'make_pool', 'synthesize_single',
-           'compare_rows', 'score_run', 'read_results', 'choose_synthesis', 'read_choice', 'distill_dataset',
-           'put_aside', 'run_settings', 'write_card', 'save_figures', 'make_pool_folder', 'hold_out', 'score_folder']
+           'compare_rows', 'score_run', 'read_results', 'choose_synthesis', 'read_choice', 'describe_choice',
+           'distill_dataset', 'put_aside', 'run_settings', 'write_card', 'save_figures', 'make_pool_folder', 'hold_out',
+           'score_folder']
 
 # %% ../nbs/toolkit/pipeline.ipynb #7c57d021
 import io
@@ -152,20 +153,31 @@ def choose_synthesis(recipe: Recipe, data: Splits, pool: Pool, ipc: int, run: Ru
     path = run.path / "choice.json"
 
     def choose(path):
-        changes = [{}, *recipe.alternatives]
-        tried = try_changes(recipe.synthesis, data, pool, ipc, recipe.eval_hard, changes, run.store / "choice")
-        trials = [{"changes": t.changes, "held_out_accuracy": t.accuracy} for t in tried]
-        write_json(path, {"chosen": changes.index(tried[0].changes), "ipc": ipc, "tried": trials})
+        changes = {"own": {}, **recipe.alternatives}
+        tried = try_changes(
+            recipe.synthesis, data, pool, ipc, recipe.eval_hard, [*changes.values()], run.store / "choice"
+        )
+        accuracy = {name: t.accuracy for t in tried for name, c in changes.items() if c is t.changes}
+        write_json(path, {"chosen": next(iter(accuracy)), "ipc": ipc, "held_out_accuracy": accuracy})
 
     share([path], choose)  # A run that grows stays with its choice
     run.log(**read_json(path))
-    return replace(recipe, synthesis=read_choice(recipe, run.path), alternatives=())
+    return replace(recipe, synthesis=read_choice(recipe, run.path), alternatives=None)
 
-
+# %% ../nbs/toolkit/pipeline.ipynb #ccab77ab
 def read_choice(recipe: Recipe, folder: Path) -> SynthesisConfig:
     "Return the settings that the run in `folder` chose; the recipe's own where none were chosen"
     path = folder / "choice.json"
-    return recipe.candidates[read_json(path, "chosen")["chosen"] if path.is_file() else 0]
+    return recipe.candidates[read_json(path, "chosen")["chosen"] if path.is_file() else "own"]
+
+
+def describe_choice(folder: Path) -> str:  # Empty where there was none
+    "Say which of a recipe's alternatives a run chose, and how good each was"
+    if not (path := folder / "choice.json").is_file():
+        return ""
+    choice = read_json(path, "ipc", "held_out_accuracy")
+    found = (f"{name} {format_mean_std(a)} %" for name, a in choice["held_out_accuracy"].items())
+    return f"settings, the first by students on a held-out quarter at {choice['ipc']} per class: {', '.join(found)}"
 
 # %% ../nbs/toolkit/pipeline.ipynb #08ca0d88
 def distill_dataset(
@@ -236,6 +248,8 @@ def run_settings(data: Splits, recipe: Recipe, ipc: int, pool: Pool | None, conv
 def write_card(distilled: DistilledSet, results: list[Result], recipe: Recipe, run: Run):
     "Add to the card what the set is worth: the recipe, accuracies and their protocols"
     lines = {"recipe": f"{recipe.name}, teachers {recipe.model}"}
+    if choice := describe_choice(run.path):
+        lines["chosen"] = choice
     for cfg, kind in ((recipe.eval_hard, "class"), (recipe.eval_soft, "soft")):
         r = [r for r in results if r.labels == cfg.labels][-1]
         lines[f"accuracy with {kind} labels"] = f"{format_mean_std(r.accuracy)} % ({r.protocol_text})"
