@@ -367,7 +367,7 @@ def get_recipe(
     values = read_toml(PRESETS / f"{name}.toml" if name in RECIPES else name)
     values.pop("run", None)
     if "synthesis" in values:
-        values.setdefault("alternatives", {})  # Whoever sets the synthesis has chosen
+        values.setdefault("alternatives", None)  # Whoever sets the synthesis has chosen
     if (preset := values.pop("based_on", None)) or name in RECIPES:
         check_value("based_on", preset, None, *RECIPES)
         base = get_recipe(preset) if preset else None
