@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['IMAGE_SIZES', 'UNKNOWN', 'Images', 'IN_MEMORY_BYTES', 'FileReader', 'ImageFiles', 'split_evenly', 'ClassInfo',
            'Origin', 'AnyImageSet', 'indices_by_label', 'ImageSet', 'Splits', 'pixel_stats', 'split_by_class',
-           'split_by_name', 'Look', 'FirstLooks', 'usual_size', 'look_at', 'make_splits', 'is_grey', 'pixel_warnings',
-           'random_index_per_class', 'make_imbalanced']
+           'split_by_name', 'Look', 'FirstLooks', 'usual_size', 'look_at', 'make_splits', 'first_reading', 'is_grey',
+           'pixel_warnings', 'random_index_per_class', 'make_imbalanced']
 
 # %% ../../nbs/toolkit/data/images.ipynb #0a64f9e2
 import math
@@ -61,7 +61,11 @@ class ImageFiles(Dataset):
     size: int  # Height and width, pixels
     channels: int = 3  # 3 for RGB, 1 for grey
     white: int = 65535  # Value of white in files with more than 8 bits a pixel
-    dtype = torch.uint8
+    dtype, batch, join = (
+        torch.uint8,
+        256,
+        staticmethod(torch.cat),
+    )  # How many are read at once, and what becomes of these
 
     def __post_init__(self):
         check_value("size", self.size, IMAGE_SIZES)
@@ -379,10 +383,10 @@ def look_at(
         idx = torch.arange(len(files))
     else:
         idx = torch.randperm(len(files), generator=generator(0, "constants"))[:sample]
-    parts = [p.tolist() for p in torch.arange(len(idx)).split(256)]
+    parts = [p.tolist() for p in torch.arange(len(idx)).split(files.batch)]
     reader = FileReader(FirstLooks(files.select(idx)))
     looks = [*tqdm(reader(parts), "reading images", len(parts), leave=False, disable=None)]
-    pixels = torch.cat([torch.empty(0, *files.shape[1:], dtype=torch.uint8), *(look.pixels for look in looks)])
+    pixels = files.join([torch.empty(0, *files.shape[1:], dtype=torch.uint8), *(look.pixels for look in looks)])
     bits = max((int(look.bits.max()) for look in looks), default=0)
     return Look(pixels, bits, [e for look in looks for e in look.error if e])
 
@@ -401,7 +405,7 @@ def make_splits(
 ) -> Splits:
     "Bring what fits into memory and measure the normalization constants of the training part; raises one `BadInput` for all files that cannot be read"
     parts, labels = zip(train, test, strict=True)
-    parts, looks, notes = _first_reading(parts, 0 if mean_std else 2000, channels)
+    parts, looks, notes = first_reading(parts, 0 if mean_std else 2000, channels)
     mean_std = mean_std or _measure(looks[0].pixels)
     images = [v.pixels if len(v.pixels) == len(p) else p for p, v in zip(parts, looks, strict=True)]
     origin = origin._replace(notes=(*origin.notes, *notes))
@@ -409,7 +413,7 @@ def make_splits(
     return Splits(*(ImageSet(n, x, y, classes, *mean_std, origin=origin) for n, x, y in made))
 
 # %% ../../nbs/toolkit/data/images.ipynb #7649d945
-def _first_reading(parts, sample, channels):
+def first_reading(parts, sample, channels):
     "Look at both parts; returns them as they are to be read, with what was read and what should be said"
     on_disk = any(isinstance(p, ImageFiles) for p in parts)
     if channels and on_disk:
@@ -439,7 +443,7 @@ def pixel_warnings(train: Tensor, test: Tensor) -> list[str]:
     "Say what is odd about the pixels of both parts, uint8 `[N, C, H, W]`: copies, and darkness"
     seen = {hash(x.numpy().tobytes()) for x in train}
     copies = sum(hash(x.numpy().tobytes()) in seen for x in test)
-    dark = len(train) and int(train.max())
+    dark = max((int(x.max()) for x in train), default=0)
     return [f"{plural(copies, 'test image')} also in the training part, pixel by pixel"] * bool(copies) + [
         f"the brightest pixel is {dark} of 255"
     ] * (0 < dark < 64)
