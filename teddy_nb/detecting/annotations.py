@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from ..core.errors import BadInput, plural
-from ..data.folders import Walk, contents, install_hint, part_of
-from ..data.pictures import PICTURES, is_leftover, is_picture, join_errors, known_endings
+from ..data.folders import Walk, contents, part_of
+from ..data.pictures import is_leftover, is_picture, join_errors
 
 # %% ../../nbs/toolkit/detecting/annotations.ipynb #9b7583a5
 class Annotated(NamedTuple):
@@ -53,9 +53,9 @@ class Photos:
 
     def __init__(self, folder: Path):
         self.folder, self.walk, self.named = folder, Walk(), {}
-        for found in self.walk.images(folder, {os.path.realpath(folder)}):
-            for key in {found.path.name, found.path.stem}:
-                self.named.setdefault(_same(key), []).append(found.path)
+        for path, _ in self.walk.images(folder, {os.path.realpath(folder)}):
+            for key in {path.name, path.stem}:
+                self.named.setdefault(_same(key), []).append(path)
 
     def find(self, name: Any, where: str, beside: Path, part: str = "") -> Path:
         "Return the photo of a name that a file in `beside` gives; raises `BadInput` if there is none, or several that may be meant"
@@ -68,10 +68,8 @@ class Photos:
         rank = {path: self._rank(path, clean, beside, part) for path in found}
         best = [path for path in found if rank[path] == max(rank.values())]
         if not best:
-            hint = install_hint(end) if (end := Path(last).suffix.lower()) in {*PICTURES} - {*known_endings()} else ""
-            raise BadInput(
-                f"{where} names {name}, which {f'cannot be read ({hint})' if hint else f'is not in {self.folder}'}; add it"
-            )
+            passed = "".join(f" ({note})" for note in self.walk.notes()[:1])
+            raise BadInput(f"{where} names {name}, which is not in {self.folder}{passed}; add it")
         if len(best) > 1:
             raise BadInput(f"{where} names {name}, which may be {best[0]} or {best[1]}; rename one of them")
         return best[0]
@@ -85,7 +83,7 @@ class Photos:
             exact,
             bool({"images", "JPEGImages"} & {*folders}),
             alike,
-            part in {(part_of(f) or "?")[0] for f in folders},
+            bool(part) and part in {part_of(f)[0] for f in folders},
         )
 
 

@@ -234,9 +234,7 @@ def _left_out(reading, kept, listed, names):
 # %% ../../nbs/toolkit/detecting/data.ipynb #1bebe4dd
 def _read_parts(top):
     "Return what is read of each part of a folder, and what named the parts; nothing if it is not divided"
-    lists = {
-        p.stem: p for p in sorted((top / "ImageSets" / "Main").glob("*.txt")) if (part_of(p.stem) or "  ")[1] == "*"
-    }
+    lists = {p.stem: p for p in sorted((top / "ImageSets" / "Main").glob("*.txt")) if part_of(p.stem)[1] == "*"}
     if parts := parts_among([*lists], top):
         whole = read_annotations(top)
         return {part: _listed(whole, lists[name]) for part, name in parts.items()}, "list"
@@ -313,7 +311,7 @@ def load_detection(
         train = replace(train, origin=train.origin._replace(test=f"the {kind} {part}"))
     train.check_classes()
     test = test.subset(range(min(test_images or len(test), len(test))))
-    parts, looks, notes = first_reading([train.images, test.images], 2000, 3)
+    parts, pixels, notes = first_reading([train.images, test.images], 2000, 3)
     train = replace(train, origin=train.origin._replace(place=str(given), notes=(*train.origin.notes, *notes)))
-    images = [tuple(v.pixels) if len(v.pixels) == len(p) else p for p, v in zip(parts, looks, strict=True)]
+    images = [tuple(x) if len(x) == len(p) else p for p, x in zip(parts, pixels, strict=True)]
     return Splits(replace(train, images=images[0]), replace(test, images=images[1]))
