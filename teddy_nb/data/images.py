@@ -345,8 +345,8 @@ class FirstLook(Dataset):
 
     def __getitem__(self, i):
         try:
-            image, bits = load_image(self.files.paths[i], self.files.channels, self.files.white)
-            return self.files.square(image), bits, ""
+            image = self.files.open(i)
+            return self.files.square(image), image.info["bits"], ""
         except BadInput as e:
             return torch.zeros(self.files.shape[1:], dtype=torch.uint8), 0, str(e)
 

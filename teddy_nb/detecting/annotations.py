@@ -11,6 +11,7 @@ import math
 import os
 import unicodedata
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import takewhile
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from ..core.errors import BadInput, plural
-from ..data.folders import Walk, contents, part_of
+from ..data.folders import contents, find_images, part_of
 from ..data.pictures import is_leftover, is_picture, join_errors
 
 # %% ../../nbs/toolkit/detecting/annotations.ipynb #9b7583a5
@@ -52,8 +53,8 @@ class Photos:
     "Find the photos of a folder by the names that annotations give them"
 
     def __init__(self, folder: Path):
-        self.folder, self.walk, self.named = folder, Walk(), {}
-        for path, _ in self.walk.images(folder, {os.path.realpath(folder)}):
+        self.folder, self.passed, self.named = folder, Counter(), {}
+        for path, _ in find_images(folder, {os.path.realpath(folder)}, self.passed):
             for key in {path.name, path.stem}:
                 self.named.setdefault(_same(key), []).append(path)
 
@@ -68,8 +69,9 @@ class Photos:
         rank = {path: self._rank(path, clean, beside, part) for path in found}
         best = [path for path in found if rank[path] == max(rank.values())]
         if not best:
-            passed = "".join(f" ({note})" for note in self.walk.notes()[:1])
-            raise BadInput(f"{where} names {name}, which is not in {self.folder}{passed}; add it")
+            end = Path(last).suffix.lower()
+            why = f"has an ending that cannot be read here, {end}" if self.passed[end] else f"is not in {self.folder}"
+            raise BadInput(f"{where} names {name}, which {why}; add it")
         if len(best) > 1:
             raise BadInput(f"{where} names {name}, which may be {best[0]} or {best[1]}; rename one of them")
         return best[0]
