@@ -258,7 +258,7 @@ REPOSITORY = "teddy-nb/teddy_nb"
 
 
 class RunLinks:
-    "Put links to Colab and to Binder before the first text of a chapter; a docs processor of nbdev"
+    "Put links to Colab and to Binder before a chapter's first text, after its picture; a docs processor of nbdev"
 
     def __init__(
         self,
@@ -274,5 +274,6 @@ class RunLinks:
         binder = f"https://mybinder.org/v2/gh/{REPOSITORY}/main?labpath=nbs/{name}"
         install = f"`%pip install git+https://github.com/{REPOSITORY}`"
         text = f"Run this page: [Colab]({colab}), with {install} as its first cell, or [Binder]({binder})."
-        first = next(c for c in self.nb["cells"][1:] if c["cell_type"] == "markdown")
+        texts = (c for c in self.nb["cells"][1:] if c["cell_type"] == "markdown")
+        first = next(c for c in texts if not c["source"].startswith("!["))
         first["source"] = f"{text}\n\n{first['source']}"

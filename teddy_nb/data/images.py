@@ -5,16 +5,16 @@
 # %% auto #0
 __all__ = ['IMAGE_SIZES', 'UNKNOWN', 'Images', 'IN_MEMORY_BYTES', 'FileReader', 'ImageFiles', 'split_evenly', 'ClassInfo',
            'Origin', 'AnyImageSet', 'indices_by_label', 'ImageSet', 'Splits', 'pixel_stats', 'split_by_class',
-           'split_by_name', 'Look', 'FirstLooks', 'usual_size', 'look_at', 'make_splits', 'is_grey', 'pixel_warnings',
+           'split_by_name', 'usual_size', 'FirstLook', 'look_at', 'make_splits', 'is_grey', 'pixel_warnings',
            'random_index_per_class', 'make_imbalanced']
 
 # %% ../../nbs/toolkit/data/images.ipynb #0a64f9e2
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import islice
-from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 import torch
@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 
 from ..core.devices import cpu_count, derive_seed, generator
 from ..core.errors import POSITIVE, SHARE, BadInput, Number, check_value, plural
-from .pictures import join_errors, load_image, open_image
+from .pictures import Picture, join_errors, load_image, open_image, opened
 
 # %% ../../nbs/toolkit/data/images.ipynb #11852c21
 class FileReader:
@@ -57,7 +57,7 @@ IMAGE_SIZES = Number(1, 4096, whole=True)  # Pixels; more would not fit into any
 class ImageFiles(Dataset):
     "Read image files on demand, as uint8 `[C, size, size]`: shorter side resized, centre cropped"
 
-    paths: Sequence[Path]  # One file an image
+    paths: Sequence[Picture]  # One file an image, or what makes one
     size: int  # Height and width, pixels
     channels: int = 3  # 3 for RGB, 1 for grey
     white: int = 65535  # Value of white in files with more than 8 bits a pixel
@@ -338,55 +338,48 @@ def split_by_name(
     return *([i for i, t in enumerate(test) if t == part] for part in (False, True)), lacking
 
 # %% ../../nbs/toolkit/data/images.ipynb #177cc9cc
-class Look(NamedTuple):
-    "What the first reading of a file finds, or of several"
+def usual_size(files: Sequence) -> int:
+    "Return the size of images that are square, alike and at most 64 pixels; else 64, or the largest power of two that a typical shorter side has"
+    shapes = []
+    for file in files[:100]:
+        with suppress(BadInput), opened(file) as image:  # Damaged files are named when all have been read
+            shapes.append(image.size)
+    sides = sorted(map(min, shapes)) or [64]
+    alike = len({*shapes}) == 1 and max(shapes[0]) == sides[0] <= 64
+    return sides[0] if alike else min(64, 2 ** int(math.log2(sides[len(sides) // 2])))
 
-    pixels: Tensor  # uint8 `[C, size, size]`
-    bits: int  # As `load_image` returns
-    error: str | list[str]  # Why it cannot be read; empty if all is well
 
-
-@dataclass(frozen=True)
-class FirstLooks(Dataset):
+@dataclass(frozen=True, eq=False, repr=False)
+class FirstLook(ImageFiles):
     "Read files for the first time"
-
-    files: ImageFiles
-
-    def __len__(self):
-        return len(self.files)
 
     def __getitem__(self, i):
         try:
-            image, bits = load_image(self.files.paths[i], self.files.channels, self.files.white)
-            return Look(self.files.square(image), bits, "")
+            image, bits = load_image(self.paths[i], self.channels, self.white)
+            return self.square(image), bits, ""
         except BadInput as e:
-            return Look(torch.zeros(self.files.shape[1:], dtype=torch.uint8), 0, str(e))
-
-# %% ../../nbs/toolkit/data/images.ipynb #f36dcd2d
-def usual_size(sides: list[int]) -> int:
-    "Return 64, or the largest power of two that the shorter side of a typical image still has; `sides` are in pixels"
-    return min(64, 2 ** int(math.log2(sorted(sides)[len(sides) // 2]))) if sides else 64
+            return torch.zeros(self.shape[1:], dtype=torch.uint8), 0, str(e)
 
 
 def look_at(
     files: ImageFiles | Tensor,
     sample: int,  # Random files that are read where all do not fit into memory
-) -> Look:
+) -> tuple[
+    Tensor, int, list[str]
+]:  # uint8 `[N, C, size, size]`; bits as `load_image` returns; why files cannot be read
     "Read files into memory for the first time"
     if isinstance(files, Tensor):
-        return Look(files, 0, [])
-    if math.prod(files.shape) <= IN_MEMORY_BYTES:
-        idx = torch.arange(len(files))
-    else:
+        return files, 0, []
+    idx = torch.arange(len(files))
+    if math.prod(files.shape) > IN_MEMORY_BYTES:
         idx = torch.randperm(len(files), generator=generator(0, "constants"))[:sample]
     parts = [p.tolist() for p in torch.arange(len(idx)).split(256)]
-    reader = FileReader(FirstLooks(files.select(idx)))
-    looks = [*tqdm(reader(parts), "reading images", len(parts), leave=False, disable=None)]
-    pixels = torch.cat([torch.empty(0, *files.shape[1:], dtype=torch.uint8), *(look.pixels for look in looks)])
-    bits = max((int(look.bits.max()) for look in looks), default=0)
-    return Look(pixels, bits, [e for look in looks for e in look.error if e])
+    reader = FileReader(FirstLook(**vars(files.select(idx))))
+    found = [*tqdm(reader(parts), "reading images", len(parts), leave=False, disable=None)]
+    pixels = torch.cat([torch.empty(0, *files.shape[1:], dtype=torch.uint8), *(x for x, _, _ in found)])
+    return pixels, max((int(b.max()) for _, b, _ in found), default=0), [e for *_, errors in found for e in errors if e]
 
-# %% ../../nbs/toolkit/data/images.ipynb #6f275295
+# %% ../../nbs/toolkit/data/images.ipynb #f36dcd2d
 IN_MEMORY_BYTES = 4 << 30  # Sets up to this size live in memory as one uint8 tensor
 
 
@@ -400,39 +393,51 @@ def make_splits(
     origin: Origin = UNKNOWN,
 ) -> Splits:
     "Bring what fits into memory and measure the normalization constants of the training part; raises one `BadInput` for all files that cannot be read"
-    parts, labels = zip(train, test, strict=True)
-    parts, looks, notes = _first_reading(parts, 0 if mean_std else 2000, channels)
-    mean_std = mean_std or _measure(looks[0].pixels)
-    images = [v.pixels if len(v.pixels) == len(p) else p for p, v in zip(parts, looks, strict=True)]
+    (train, y), (test, test_y) = train, test
+    _check_labels(classes, y, test_y, origin)
+    parts, pixels, notes = _first_reading([train, test], 0 if mean_std else 2000, channels)
+    mean_std = mean_std or pixel_stats(pixels[0])
+    if 0 in mean_std[1]:
+        raise BadInput("the training images are all of one colour; a network has nothing to learn from them")
+    images = [x if len(x) == len(p) else p for p, x in zip(parts, pixels, strict=True)]
     origin = origin._replace(notes=(*origin.notes, *notes))
-    made = zip((name, f"{name}-test"), images, labels, strict=True)
+    made = zip((name, f"{name}-test"), images, (y, test_y), strict=True)
     return Splits(*(ImageSet(n, x, y, classes, *mean_std, origin=origin) for n, x, y in made))
+
+# %% ../../nbs/toolkit/data/images.ipynb #6f275295
+def _check_labels(classes, train, test, origin):
+    "Raise `BadInput` if there is one class only, or if one of the parts lacks a class"
+    if len(classes) < 2:
+        raise BadInput(f"{origin.place} holds one class, {classes[0].folder}; a classifier needs at least two")
+    for part, labels in (("training", train), ("test", test)):
+        counts = labels.bincount(minlength=len(classes)).tolist()
+        if empty := [c.folder for c, n in zip(classes, counts, strict=True) if not n]:
+            found = f"{origin.place} has no {part} images of class {', '.join(empty[:5])}"
+            how = "; ".join([f"the test part is {origin.test}", *origin.notes])
+            raise BadInput(f"{found}; each class needs one for training and one for testing ({how})")
 
 # %% ../../nbs/toolkit/data/images.ipynb #7649d945
 def _first_reading(parts, sample, channels):
-    "Look at both parts; returns them as they are to be read, with what was read and what should be said"
-    on_disk = any(isinstance(p, ImageFiles) for p in parts)
-    if channels and on_disk:
-        parts = [replace(p, channels=channels) for p in parts]
-    looks, notes = [look_at(p, sample) for p in parts], []
-    if errors := [e for look in looks for e in look.error]:
+    "Look at both parts; returns them as they are to be read, their pixels, and what should be said"
+    set_all = lambda **options: [replace(p, **options) if isinstance(p, ImageFiles) else p for p in parts]
+    parts, notes = set_all(channels=channels) if channels else parts, []
+    pixels, bits, errors = zip(*(look_at(p, sample) for p in parts), strict=True)
+    if errors := [*errors[0], *errors[1]]:
         raise join_errors(errors)
-    if 8 <= (bits := max(look.bits for look in looks)) < 16:
-        notes.append(f"files of 16 bits use {bits} of them, so white is {2**bits - 1}")
-        parts = [replace(p, white=2**bits - 1) for p in parts]
-        looks = [look_at(p, sample) for p in parts]
-    if on_disk and not channels and all(len(v.pixels) and is_grey(v.pixels) for v in looks):
+    if 8 <= max(bits) < 16:
+        white = 2 ** max(bits) - 1
+        notes.append(f"files of 16 bits use {max(bits)} of them, so white is {white}")
+        parts = set_all(white=white)
+        pixels = [look_at(p, sample)[0] for p in parts]
+    if not channels and isinstance(parts[0], ImageFiles) and all(len(x) and is_grey(x) for x in pixels):
         notes.append("no image has colours, so one channel is read")
-        parts = [replace(p, channels=1) for p in parts]
-        looks = [v._replace(pixels=v.pixels[:, :1].contiguous()) for v in looks]
-    if on_disk:
-        notes += pixel_warnings(*(v.pixels for v in looks))
-    return parts, looks, notes
+        parts, pixels = set_all(channels=1), [x[:, :1].contiguous() for x in pixels]
+    return parts, pixels, notes + pixel_warnings(*pixels)
 
 
 def is_grey(x: Tensor) -> bool:
     "Return whether all channels of `[N, C, H, W]` are the same"
-    return all(torch.equal(x[:, 0], x[:, i]) for i in range(1, x.shape[1]))
+    return torch.equal(x, x[:, :1].expand_as(x))
 
 
 def pixel_warnings(train: Tensor, test: Tensor) -> list[str]:
@@ -440,16 +445,8 @@ def pixel_warnings(train: Tensor, test: Tensor) -> list[str]:
     seen = {hash(x.numpy().tobytes()) for x in train}
     copies = sum(hash(x.numpy().tobytes()) in seen for x in test)
     dark = len(train) and int(train.max())
-    return [f"{plural(copies, 'test image')} also in the training part, pixel by pixel"] * bool(copies) + [
-        f"the brightest pixel is {dark} of 255"
-    ] * (0 < dark < 64)
-
-
-def _measure(images):
-    mean, std = pixel_stats(images)
-    if 0 in std:
-        raise BadInput("the training images are all of one colour; a network has nothing to learn from them")
-    return mean, std
+    notes = [f"{plural(copies, 'test image')} also in the training part, pixel by pixel"] * bool(copies)
+    return notes + [f"the brightest pixel is {dark} of 255"] * (0 < dark < 64)
 
 # %% ../../nbs/toolkit/data/images.ipynb #2fb1e179
 @patch

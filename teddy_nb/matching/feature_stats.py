@@ -228,7 +228,7 @@ def stats_key(model: nn.Module, data: ImageSet) -> str:  # 16 hex digits
     "Name these weights and this data"
     h = hashlib.sha256(repr((data.name, data.size, data.mean, data.std, data.counts.tolist())).encode())
     for v in model.state_dict().values():
-        h.update(v.cpu().contiguous().numpy().tobytes())
+        h.update(v.cpu().flatten().view(torch.uint8).numpy().tobytes())  # NumPy has no bfloat16
     return h.hexdigest()[:16]
 
 
