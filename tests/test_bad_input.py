@@ -159,7 +159,6 @@ FUNCTIONS = {
     "column": lambda d, p, t: select_experiments("table1", ["cifar10/7"]),
     "students": lambda d, p, t: next(reproduce([], "", t, t, students=-1)),
     "stages": lambda d, p, t: p.at_stages(7),
-    "accuracies": lambda d, p, t: p.at_accuracies(2, 3),
     "draw": lambda d, p, t: p.draw(0, 0, 0),
 }
 

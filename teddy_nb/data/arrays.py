@@ -7,7 +7,6 @@ __all__ = ['NPZ_KEYS', 'to_pixels', 'to_labels', 'Source', 'read_npz', 'Item', '
            'read_arrays', 'array_splits']
 
 # %% ../../nbs/toolkit/data/arrays.ipynb #3c9ef95b
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,19 +26,17 @@ def to_pixels(
     images: Any,  # Array or tensor `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]`
 ) -> Tensor:  # uint8 `[N, C, H, W]`
     "Return images as 8-bit pixels; raises `BadInput` for another layout, or for values that are no pixels"
-    x = images.detach().cpu() if isinstance(images, Tensor) else torch.as_tensor(np.asarray(images))
+    x = _tensor(images)
     first, last = (x.ndim == 4 and x.shape[i] in (1, 3) for i in (1, 3))
-    shape = "x".join(map(str, x.shape))
-    if first and last:
-        raise BadInput(f"images of {shape} have channels second or last; give [N, C, H, W] of at least 4 pixels")
-    if not (x.ndim == 3 or first or last):
-        raise BadInput(f"images of {shape} are none of [N, H, W], [N, H, W, C] and [N, C, H, W] with C of 1 or 3")
+    if first == last and x.ndim != 3:
+        fits = "both" if first else "none"
+        raise BadInput(f"images of {_shape(x)} are {fits} of [N, C, H, W] and [N, H, W, C] with C of 1 or 3; give one")
     x = x[:, None] if x.ndim == 3 else x.movedim(3, 1) if last else x
     if x.dtype == torch.uint8:
         return x
     fraction, x = x.is_floating_point() or x.dtype == torch.bool, x.float()
-    low, high = (v.item() for v in x.aminmax()) if x.numel() else (0, 0)
-    if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high <= 255):
+    low, high = (v.item() for v in x.aminmax())
+    if not 0 <= low <= high <= 255:  # Nor is it a number that is none
         raise BadInput(f"the images have values from {low:g} to {high:g}; give 0 to 255, or 0 to 1, not normalized")
     return (255 * x if fraction and high <= 1 else x).round().to(torch.uint8)
 
@@ -47,21 +44,28 @@ def to_pixels(
 def to_labels(
     labels: Any,  # Whole numbers, `[N]` or `[N, 1]`
     n: int,  # Images
-    names: Sequence[str] = (),  # Of the classes; their number is the largest label's when empty
-) -> tuple[Tensor, int]:  # `[N]` int64, and the number of classes
+    n_classes: int | None = None,  # At most `n` when None
+) -> Tensor:  # `[N]` int64
     "Return labels as whole numbers from 0; raises `BadInput` for what cannot be labels of `n` images"
-    y = labels.detach().cpu() if isinstance(labels, Tensor) else torch.as_tensor(np.asarray(labels))
+    y = _tensor(labels)
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if y.shape != (n,):
         hint = "; a row a class is labels.argmax(1)" * (y.ndim == 2)
-        raise BadInput(f"labels of {'x'.join(map(str, y.shape))} do not fit {n} images; give one number each{hint}")
-    if not torch.equal(y.double(), y.double().round()):
-        raise BadInput("the labels are not whole numbers; give the index of the class")
-    y, n_classes = y.long(), len(names) or int(y.max()) + 1
-    if y.min() < 0 or y.max() >= min(n_classes, n):
-        found = f"{n} images of {n_classes} classes"
-        raise BadInput(f"labels run from {y.min()} to {y.max()}, but these are {found}; count classes from 0")
-    return y, n_classes
+        raise BadInput(f"labels of {_shape(y)} do not fit {n} images; give one number each{hint}")
+    low, high, most = y.min().item(), y.max().item(), n_classes or n
+    if not (0 <= low <= high < most and torch.equal(y.double(), y.double().round())):
+        raise BadInput(
+            f"labels run from {low} to {high}; give whole numbers from 0 to {most - 1}, the indices of classes"
+        )
+    return y.long()
+
+
+def _tensor(values):
+    return values.detach().cpu() if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+
+
+def _shape(x):
+    return "x".join(map(str, x.shape))
 
 # %% ../../nbs/toolkit/data/arrays.ipynb #571cdcff
 class Source(NamedTuple):
@@ -111,7 +115,7 @@ class Item(NamedTuple):
         x = self.data[self.i][self.column]
         if isinstance(x, Image.Image):
             return x
-        x = torch.as_tensor(np.asarray(x))
+        x = _tensor(x)
         if x.is_floating_point() and x.max() > 1:  # What a dark image is could not be told
             raise BadInput(f"{self} has the value {x.max():g} in place of fractions from 0 to 1, or uint8")
         return to_pil_image(to_pixels(x[None])[0])
@@ -174,18 +178,15 @@ def load_hub(name: str, download: bool) -> Source:
     "Load `NAME` or `NAME:CONFIG` with the library `datasets`; raises `BadInput` where that is not installed or the set is not there"
     try:
         import datasets  # type: ignore[import-not-found]
+
+        where = datasets.DownloadConfig(local_files_only=not download)
+        found = datasets.load_dataset(*name.split(":"), download_config=where)
     except ImportError as e:
         raise BadInput(f"hf:{name} needs the package datasets; pip install datasets") from e
-    try:
-        where = datasets.DownloadConfig(local_files_only=not download)
-        return read_hub(datasets.load_dataset(*name.split(":"), download_config=where))._replace(place=f"hf:{name}")
-    except BadInput:
-        raise
     except Exception as e:  # The library and the hub have errors of their own
-        reason = (
-            f"could not be loaded ({e})" if download else f"is not on this machine ({e}); set download (--download)"
-        )
-        raise BadInput(f"hf:{name} {reason}") from e
+        mend = "" if download else "; if it is not on this machine, set download (--download)"
+        raise BadInput(f"hf:{name} could not be loaded ({e}){mend}") from e
+    return read_hub(found)._replace(place=f"hf:{name}")
 
 # %% ../../nbs/toolkit/data/arrays.ipynb #20b28598
 def read_arrays(data: Any, test: Any = None) -> Source:
@@ -208,14 +209,14 @@ def array_splits(source: Source, name: str, size: int | None, channels: int | No
     parts = [part for part in (source.train, source.test) if part is not None]
     if not all(len(x) for x, _ in parts):
         raise BadInput(f"{source.place} has a part without images; give some")
-    labels, counts = zip(*(to_labels(y, len(x), source.classes) for x, y in parts), strict=True)
+    labels = [to_labels(y, len(x), len(source.classes) or None) for x, y in parts]
     images, how = _images([x for x, _ in parts], size, channels), "the set's own"
     if source.test is None:
         how = "a fifth of the images, chosen by a hash of their numbers"
         *chosen, _ = split_by_name([*map(str, range(len(labels[0])))], labels[0][:, None].tolist())
         select = images[0].select if isinstance(images[0], ImageFiles) else images[0].__getitem__
         images, labels = ([take(torch.tensor(idx)) for idx in chosen] for take in (select, labels[0].__getitem__))
-    names = [*source.classes] or [*map(str, range(max(counts)))]
+    names = [*source.classes] or [*map(str, range(1 + max(int(y.max()) for y in labels)))]
     folders = [re.sub(r"[/\\\\]", "_", n) for n in names]
     folders = folders if len({*folders}) == len(folders) else [f"{i}_{f}" for i, f in enumerate(folders)]
     classes = tuple(map(ClassInfo, range(len(names)), folders, names))
