@@ -37,6 +37,8 @@ def run_command(name: str, arguments: list[str]) -> None:
 
         with redirect_stdout(sys.stdout if dist_state().is_main_process else open(os.devnull, "w")):
             globals()[name](**{k: v for k, v in options.items() if k not in ("pdb", "xtra")})
+        if dist_state().num_processes > 1:
+            dist_state().destroy_process_group()
 
 
 def _with_underscores(argument):
@@ -193,7 +195,10 @@ def read_data_and_weights(
 # %% ../nbs/toolkit/cli.ipynb #a66ccf24
 def print_comparison(run, results):
     "Print the table of a run and where it lies"
+    from teddy_nb.pipeline import describe_choice
 
+    if choice := describe_choice(run.path):
+        print(choice)
     if results:
         students = plural(results[0].protocol["students"], "student")
         print(f"{students} a row, pool made in {run.seconds('pool'):.0f} s\n")
