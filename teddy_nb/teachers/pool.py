@@ -158,6 +158,12 @@ def at_stages(self: Pool, *epochs: int) -> Pool:  # On the same device
 
 
 @patch
+def earliest(self: Pool, n: int) -> Pool:
+    "Return the pool of its `n` teachers of the earliest stages, of one stage the weakest"
+    return replace(self, teachers=tuple(sorted(self.teachers, key=lambda t: (t.stage, t.accuracy))[:n]))
+
+
+@patch
 def at_accuracies(self: Pool, low: float, high: float) -> Pool:  # On the same device
     "Return the same training cut wherever its test accuracy (0..1) lies in this range; raises `BadInput` if it never does"
     stages = [t.stage for t in self.trajectory if low <= t.accuracy <= high]
