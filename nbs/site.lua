@@ -54,8 +54,44 @@ local function keep_deviation(inlines)
   return inlines
 end
 
--- A documented name in a signature's comment is plain text there, and a type has its bare name
+-- Marks of what a cell is for, in the order in which they decide
+local PURPOSES = {
+  { "Code of the figure", { "plt.", "image_grid(", "_slider(", "set_browser(", "Chooser(", "box_grid(", "_curves(", "_figure(", "plot_", "Picture(" } },
+  { "Code of the table", { "md_table(", "Markdown(", "_table(" } },
+  { "Code of a long run", { "run_slow(" } },
+  { "Test", { "test_eq(", "test_close(", "expect_fail(", "assert " } },
+}
+
+-- What a folded cell holds: imports, the source of some names, a figure, a table, a test, or other code
+local function fold_label(text)
+  local names, imports, other = pandoc.List(), false, false
+  for line in text:gmatch("[^\n]+") do
+    local name = line:match("^def ([%w_]+)") or line:match("^class ([%w_]+)")
+    if name then
+      names:insert("`" .. name .. "`")
+    elseif line:match("^import ") or line:match("^from ") then
+      imports = true
+    elseif line:match("^%w") and not line:match("^[%w_]+ ?[:=]") then
+      other = true
+    end
+  end
+  if imports and #names == 0 and not other then return "Imports" end
+  if #names > 0 and not other then
+    return "Source of " .. table.concat(names, ", ", 1, math.min(#names, 3)) .. (#names > 3 and " and others" or "")
+  end
+  for _, purpose in ipairs(PURPOSES) do
+    for _, mark in ipairs(purpose[2]) do
+      if text:find(mark, 1, true) then return purpose[1] end
+    end
+  end
+  return "Code"
+end
+
+-- A fold says what it holds; a documented name in a signature's comment is plain text, and a type has its bare name
 local function plain_code(block)
+  if block.classes:includes("cell-code") and not block.attributes["code-summary"] then
+    block.attributes["code-summary"] = fold_label(block.text)
+  end
   block.text = block.text:gsub("%[`([^`]+)`%]%([^)]*%)", "%1"):gsub("__main__%.", "")
   if block.text:match("^%s*def ") then block.text = block.text:gsub("teddy_nb%.[%l_%.]+%.(%u)", "%1") end
   return block

@@ -38,6 +38,8 @@ def run_command(name: str, arguments: list[str]) -> None:
 
         with redirect_stdout(sys.stdout if dist_state().is_main_process else open(os.devnull, "w")):
             globals()[name](**{k: v for k, v in options.items() if k not in ("pdb", "xtra")})
+        if dist_state().num_processes > 1:
+            dist_state().destroy_process_group()
 
 
 def _with_underscores(argument):
@@ -141,8 +143,8 @@ def teddy_distill(
         return distill_boxes(**locals())
     from teddy_nb.config import recipe_toml
     from teddy_nb.pipeline import distill_dataset
-    from teddy_nb.runs.progress import Progress
     from teddy_nb.runs.files import find_folder
+    from teddy_nb.runs.progress import Progress
     from teddy_nb.teachers.pool import load_pool
 
     given = load_pool(pool) if find_folder(pool).is_dir() and pool not in ("prior", "post") else None
@@ -195,7 +197,6 @@ def read_data_and_weights(
 # %% ../nbs/toolkit/cli.ipynb #a66ccf24
 def print_comparison(run, results):
     "Print the table of a run and where it lies"
-
     if results:
         students = plural(results[0].protocol["students"], "student")
         print(f"{students} a row, pool made in {run.seconds('pool'):.0f} s\n")

@@ -33,8 +33,7 @@ from .runs.files import append_line, read_json, require_folder, require_space, s
 # %% ../nbs/toolkit/pipeline.ipynb #b481e51e
 from .runs.files import tensor_digest, write_file, write_json
 from .runs.progress import begin_stages
-from .runs.run import Run, read_settings
-from .runs.store import Store, share
+from .runs.store import Run, Store, read_settings, share
 from .students.labels import plan_labels, pool_state
 from .students.scores import Result, Results, Row
 from .teachers.pool import Pool, Teacher, check_pool_folder, check_sanity, save_pool
@@ -83,14 +82,10 @@ def check_labels(cfg: EvalConfig, images: int, n_classes: int, folder: Path | No
 # %% ../nbs/toolkit/pipeline.ipynb #39a3ab7d
 def check_pool_recipe(recipe: Recipe, data: Splits):
     "Raise `BadInput` if the pool of a recipe cannot be made"
-    model = new_model(recipe.model, data.train, recipe.seed).eval()
-    example = torch.zeros(1, data.train.channels, data.train.size, data.train.size, device=data.train.device)
-    try:
-        model(example)
-    except (RuntimeError, AssertionError) as e:
-        pixels = f"{data.train.size} pixels"
-        raise BadInput(f"{recipe.model} cannot take images of {pixels}; choose another size or model") from e
+    check_model(recipe.model, part := data.train)
     if isinstance(recipe.pool, PostPoolConfig):
+        model = new_model(recipe.model, part, recipe.seed).eval()
+        example = torch.zeros(1, part.channels, part.size, part.size, device=part.device)
         find_ratio(model, example, recipe.pool.macs_ratio * count_macs(model, example))
 
 # %% ../nbs/toolkit/pipeline.ipynb #02cee10e

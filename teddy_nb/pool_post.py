@@ -8,9 +8,12 @@ __all__ = ['CHECK_STEPS', 'prune', 'find_ratio', 'target_accuracies', 'finetune_
 
 # %% ../nbs/02_pool_post.ipynb #f077ca22
 import copy
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from itertools import count
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -27,7 +30,7 @@ from .runs.store import Store
 from .teachers.models import last_linear
 from .teachers.pool import GrowingPool, Pool, Teacher, make_once, make_teacher, new_pool, teacher_file
 from .teachers.pruning import GroupPruner, check_prunable, count_macs
-from .teachers.training import accuracy, fit
+from .teachers.training import accuracy, example_image, fit
 
 # %% ../nbs/02_pool_post.ipynb #32849bdd
 #| code-fold: false
@@ -108,22 +111,20 @@ def finetune_to(
 ) -> float:  # Epochs it took
     "Fine-tune until the accuracy is as near to `target` as the steps in `CHECK_STEPS` allow"
     sample = data.test.subset(torch.randperm(len(data.test), generator=generator(0, "finetune"))[:1000])
-    dist = dist_state()
-    start, n_steps = accuracy(model, sample, dist=dist), 0
-    best = (abs(start - target), 0.0, copy.deepcopy(model.state_dict()))
+    steps, nearest = count(1), (math.inf, 0.0, {})
 
-    def has_crossed(epochs_done):
-        nonlocal n_steps, best
-        n_steps += 1
-        if n_steps not in CHECK_STEPS:
-            return False
-        score = accuracy(model, sample, dist=dist)
-        best = min(best, (abs(score - target), epochs_done, copy.deepcopy(model.state_dict())), key=lambda b: b[0])
-        return (score >= target) != (start >= target)
+    def reaches(epochs_done):
+        nonlocal nearest
+        score = accuracy(model, sample, dist=dist_state())
+        found = abs(score - target), epochs_done, copy.deepcopy(model.state_dict())
+        nearest = min(nearest, found, key=itemgetter(0))
+        return score >= target
 
-    fit(model, data.train, cfg, seed, on_step=has_crossed, desc=desc, dist=dist)
-    model.load_state_dict(best[2])
-    return best[1]
+    start = reaches(0.0)
+    has_crossed = lambda done: next(steps) in CHECK_STEPS and reaches(done) != start
+    fit(model, data.train, cfg, seed, on_step=has_crossed, desc=desc)
+    model.load_state_dict(nearest[2])
+    return nearest[1]
 
 # %% ../nbs/02_pool_post.ipynb #99c7b54e
 #| code-fold: false
@@ -137,18 +138,15 @@ def make_member(
     j: int,  # Number of the member
 ) -> Teacher:
     "Prune a converged network and fine-tune what is left"
-    train, start, epochs = data.train, time.perf_counter(), tuning.epochs
-    shape = 1, train.channels, train.size, train.size
-    example = torch.zeros(shape, device=train.device)
-    model = prune(network.model, example, ratio, seed)
+    start, epochs = time.perf_counter(), tuning.epochs
+    model = prune(network.model, example_image(data.train), ratio, seed)
     if target is None:
-        fit(model, train, tuning, seed, desc=f"fine-tuning {j}", dist=dist_state())
+        fit(model, data.train, tuning, seed, desc=f"fine-tuning {j}")
     else:
         epochs = finetune_to(model, data, tuning, target, seed, f"fine-tuning {j}")
     score = accuracy(model, data.test, dist=dist_state())
-    seconds = round(time.perf_counter() - start, 2)
-    known = {"pool_index": j, "target_accuracy": target, "seconds": seconds}
-    return make_teacher(model, network.arch, epochs, score, train, **known)
+    known = {"target_accuracy": target, "seconds": round(time.perf_counter() - start, 2)}
+    return make_teacher(model, network.arch, epochs, score, data.train, pool_index=j, **known)
 
 # %% ../nbs/02_pool_post.ipynb #8ed6d8b7
 def make_members(
@@ -159,12 +157,9 @@ def make_members(
     targets: Sequence[float] | None = None,  # Accuracies to stop at, 0..1
 ) -> list[Teacher]:
     "Prune the network and fine-tune it, once for each member"
-    train = growing.data.train
-    shape = 1, train.channels, train.size, train.size
-    example = torch.zeros(shape, device=train.device)
+    train, members = growing.data.train, []
     network.model.to(train.device)
-    ratio = find_ratio(network.model, example, cfg.macs_ratio * network.macs)
-    members = []
+    ratio = find_ratio(network.model, example_image(train), cfg.macs_ratio * network.macs)
     for j, (tuning, target) in enumerate(tqdm(finetune_schedule(cfg, targets), "pruning", leave=False)):
         member = growing.find(teacher_file(network.arch, 0, j))
         if member is None:
@@ -183,25 +178,23 @@ def prune_pool(
     targets: Sequence[float] | None = None,  # Test accuracy of each member, 0..1; along the curve when None
 ) -> Pool:  # On the data's device
     "Prune one converged network many times and fine-tune each member a little (supplement D.1, post generation)"
-    cfg = recipe.pool
+    cfg, parts = recipe.pool, lambda source: (getattr(source, "converged", source), getattr(source, "curve", ()))
     if targets is not None:
         check_value("targets", tuple(targets), [Number(0, 1, open=True)] * cfg.size)
 
     def make(growing):
-        source, goals = converged, targets
+        source = converged
         if source is None:
             source = train_trajectory(data, recipe.model, cfg.training, recipe.seed, store / "trajectory")
-        network, curve = (source.converged, source.curve) if isinstance(source, Pool) else (source, ())
+        network, curve = parts(source)
         network = replace(network, seconds=source.seconds)  # Of its whole training
         growing.find(network.file) or growing.keep(network)
-        if curve and cfg.curve_window and goals is None:
-            goals = target_accuracies(curve, cfg.curve_window, cfg.size)
-        members = make_members(growing, network, cfg, recipe.seed, goals)
+        along = target_accuracies(curve, cfg.curve_window, cfg.size) if curve and cfg.curve_window else None
+        members = make_members(growing, network, cfg, recipe.seed, targets or along)
         return new_pool(data.train, "post", members, network, curve)
 
-    network = converged.converged if isinstance(converged, Pool) else converged
+    network, curve = parts(converged)
     made_with = asdict(cfg) | {"training": as_values(cfg.training), "finetune": as_values(cfg.finetune)}
     settings = {"model": recipe.model, "pool": made_with, "seed": recipe.seed, "targets": targets and list(targets)}
-    settings["converged"] = network and network.digest
-    settings["curve"] = getattr(converged, "curve", ())
+    settings |= {"converged": network and network.digest, "curve": curve}
     return make_once(store, data, settings, make)

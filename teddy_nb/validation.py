@@ -24,25 +24,14 @@ from .runs.distilled_set import DistilledSet, encode_png
 from .runs.store import Item, Store
 from .students.epoch_augment import StudentAugConfig, StudentAugment
 from .students.labels import SoftLabels, make_labels, plan_labels
-from teddy_nb.students.scores import (
-    RANDOM_EQUAL_BYTES,
-    RANDOM_REAL,
-    Result,
-    Results,
-    Row,
-    StudentScores,
-    list_students,
-    to_result,
-)
+from .students.scores import RANDOM_EQUAL_BYTES, RANDOM_REAL, Result, Results, Row, StudentScores, list_students
 from .teachers.pool import Pool
 from .teachers.training import fit, new_model, predict_classes
 
 # %% ../nbs/04_validation.ipynb #99d48a74
 #| code-fold: false
-def soft_loss(
-    temperature: float,  # Divides the student's logits; the labels were made with it
-) -> Callable[[Tensor, Tensor], Tensor]:  # `(logits, probabilities) -> scalar`
-    "Return a loss: divergence from the labels times the squared temperature"
+def soft_loss(temperature: float) -> Callable[[Tensor, Tensor], Tensor]:  # `(logits, probabilities) -> scalar`
+    "Return a loss: divergence from labels that were made with this temperature, times its square"
 
     def loss(logits, target):
         student = F.log_softmax(logits.float() / temperature, dim=1)
@@ -52,10 +41,8 @@ def soft_loss(
 
 # %% ../nbs/04_validation.ipynb #11c8bec2
 #| code-fold: false
-def student_loss(
-    cfg: EvalConfig,
-) -> Callable:  # `(logits, target) -> scalar`; two targets with class labels beside
-    "Return the loss of a protocol"
+def student_loss(cfg: EvalConfig) -> Callable:  # `(logits, target) -> scalar`
+    "Return the loss of a protocol; with a share of cross-entropy its target is a pair, soft labels and classes"
     if not cfg.is_soft:
         return F.cross_entropy
     squares = lambda logits, target: F.mse_loss(logits.float(), target)
@@ -87,8 +74,8 @@ def student_score(
         if epoch % every == 0 or epoch == cfg.training.epochs:
             predictions.append(predict_classes(average or model, test, batch_size=EVAL_BATCH, cfg=cfg.training))
 
-    options = {"desc": f"student {seed}", "recorded": not cfg.hard_weight}  # A graph holds one target
-    fit(model, distilled, cfg.training, seed, get_batch, student_loss(cfg), evaluate, on_step, **options)
+    hooks = {"on_epoch": evaluate, "on_step": on_step, "desc": f"student {seed}"}
+    fit(model, distilled, cfg.training, seed, get_batch, student_loss(cfg), alone=True, **hooks)
     curve = [(p == test.labels).float().mean().item() for p in predictions]
     return StudentScores(curve, float(f1_score(test.labels.cpu(), predictions[-1].cpu(), average="macro")))
 
@@ -118,7 +105,7 @@ def score_rows(
     for row in rows:
         if store.folder and row.name:  # No score is missing, so nobody reads these labels
             shutil.rmtree(store.folder / row.name / "labels", ignore_errors=True)
-    return Results(to_result(r, [scores[r.item_of(seed)] for seed in range(r.cfg.n_students)], data.test) for r in rows)
+    return Results(Result.of(r, [scores[r.item_of(seed)] for seed in range(r.cfg.n_students)], data.test) for r in rows)
 
 # %% ../nbs/04_validation.ipynb #f6db160b
 def row_labels(

@@ -130,8 +130,8 @@ FUNCTIONS = {
     "synthesis of ipc 0": lambda d, p, t: synthesize(p, d.train, RECIPE.synthesis, 0),
     "synthesis of fractional ipc": lambda d, p, t: synthesize(p, d.train, RECIPE.synthesis, 1.5),
     "synthesis with many teachers": lambda d, p, t: synthesize(p, d.train, RECIPE.synthesis, 1),
-    "dm of ipc 0": lambda d, p, t: distill_dm(d.train, DMConfig(iterations=1), 0, 0),
-    "bilevel of ipc 0": lambda d, p, t: distill_bilevel(d.train, BilevelConfig(iterations=1), 0, 0),
+    "dm of ipc 0": lambda d, p, t: distill_dm(d.train, None, 0, 0, DMConfig(iterations=1)),
+    "bilevel of ipc 0": lambda d, p, t: distill_bilevel(d.train, None, 0, 0, BilevelConfig(iterations=1)),
     "random real of ipc 0": lambda d, p, t: random_real(d.train, 0, 0),
     "random real beyond the class": lambda d, p, t: random_real(d.train, 10**6, 0),
     "validation without a pool": lambda d, p, t: validate(random_real(d.train, 1, 0), None, d, RECIPE.eval_soft),
@@ -159,7 +159,6 @@ FUNCTIONS = {
     "column": lambda d, p, t: select_experiments("table1", ["cifar10/7"]),
     "students": lambda d, p, t: next(reproduce([], "", t, t, students=-1)),
     "stages": lambda d, p, t: p.at_stages(7),
-    "accuracies": lambda d, p, t: p.at_accuracies(2, 3),
     "draw": lambda d, p, t: p.draw(0, 0, 0),
 }
 

@@ -17,7 +17,7 @@ from teddy_nb.data.datasets import load_data
 from teddy_nb.data.images import Splits
 from teddy_nb.detecting.data import load_detection
 from teddy_nb.pipeline import hold_out
-from teddy_nb.runs.run import write_settings
+from teddy_nb.runs.store import write_settings
 
 
 def picture(i, size=(16, 16), mode="RGB"):
@@ -112,7 +112,7 @@ def linked(folder):
 
 REFUSED = {
     "train and eval": (lambda d: paint(d, {"train/a": 2, "train/b": 2, "eval/a": 1, "eval/b": 1}), "called test or val"),
-    "val and test": (lambda d: paint(d, {"val/a": 2, "val/b": 2, "test/a": 1, "test/b": 1}), "is called train"),
+    "val and test": (lambda d: paint(d, {"val/a": 2, "val/b": 2, "test/a": 1, "test/b": 1}), "lacks a folder called train"),
     "parts without classes": (lambda d: paint(d, {"train": 3, "test": 3}), "two ways: as the parts train and test"),
     "two pairs": (lambda d: paint(d, {f"{p}/{c}": 1 for p in ("train", "val", "train_v2", "val_v2") for c in "ab"}), "two ways: by"),
     "train twice": (lambda d: paint(d, {f"{p}/{c}": 1 for p in ("train", "Training", "val") for c in "ab"}), "both be the part train"),
@@ -122,16 +122,16 @@ REFUSED = {
     ),
     "an unlabelled test part": (lambda d: paint(d, {"train/a": 2, "train/b": 2, "test": 2}), "--dataset"),
     "other classes in the test part": (
-        lambda d: paint(d, {"train/a": 2, "train/b": 2, "val/a": 1, "val/c": 1}), "different classes: ['b', 'c']",
+        lambda d: paint(d, {"train/a": 2, "train/b": 2, "val/a": 1, "val/c": 1}), "val has no class b, but c",
     ),
-    "an empty class in the test part": (one_for_test, "no test images in the class folder b"),
-    "a class of one image": (lambda d: paint(d, {"a": 5, "b": 1}), "no test images in the class folder b"),
+    "an empty class in the test part": (one_for_test, "no test images of class b"),
+    "a class of one image": (lambda d: paint(d, {"a": 5, "b": 1}), "no test images of class b"),
     "no class folder": (lambda d: paint(d, {"": 5}), "but 5 .png"),
     "endings that nobody reads": (heic, "passed over: 2 .cr2"),
     "two torn files": (lambda d: torn(paint(d, {"a": 4, "b": 4})), "2 files cannot be used"),
     "floating point": (deep, "do not say how bright white is"),
     "a link to nothing": (linked, "gone.png is a link to nothing"),
-    "a class of hidden files alone": (lambda d: paint(d, {"a": 4, "b/.ipynb_checkpoints": 4}), "training images in the class folder b"),
+    "a class of hidden files alone": (lambda d: paint(d, {"a": 4, "b/.ipynb_checkpoints": 4}), "training images of class b"),
 }  # fmt: skip
 
 

@@ -86,6 +86,12 @@ def test_theme_follows_the_system_and_the_switch(theme, address):
     page.close()
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_folds_say_what_they_hold(name):
+    labels = re.findall(r"<details[^>]*class=\"code-fold\"[^>]*>\s*<summary>(.*?)</summary>", (DOCS / name).read_text())
+    assert [label for label in labels if label.strip() in ("", "Show the code")] == []
+
+
 def test_code_folds_and_unfolds_by_keyboard(page, address):
     page.goto(address + "bn_matching.html")
     fold = page.locator("details.code-fold").first

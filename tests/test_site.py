@@ -229,12 +229,77 @@ def test_job_scripts_name_their_shell(pages):
     assert len(jobs) == 2 and all(b.startswith("#!/bin/bash\n") for b in jobs)
 
 
-def test_captions_leave_the_number_to_quarto(pages):
-    "No 'Figure 11: Fig. 1 on digits'"
-    captions = [
-        (p, str(options(c).get("fig-cap", ""))) for p, cells in pages.items() for c in cells if c["cell_type"] == "code"
+def captions(pages: dict):
+    "Page and caption of each figure and table that is referred to by number"
+    for page, cells in pages.items():
+        for cell in (c for c in cells if c["cell_type"] == "code"):
+            kind = re.match(r"(fig|tbl)-", options(cell).get("label", ""))
+            named = [k for k in ("fig-cap", "tbl-cap") if k in options(cell)]
+            yield from ((page, str(options(cell)[k] or "")) for k in named)
+            if kind and f"{kind[1]}-cap" not in named:
+                yield page, ""
+
+
+def test_captions_say_what_is_shown(pages):
+    "Quarto counts: no caption is empty, a letter, or begins with a number of its own as in 'Figure 11: Fig. 1 on digits'"
+    bad = re.compile(r"(Fig|Figure|Tab|Table)\b|\W*\w?\W*$")
+    assert [(p, caption) for p, caption in captions(pages) if bad.match(caption)] == []
+
+
+def test_figures_have_one_output(pages):
+    "A figure's cell that shows something else as well becomes two figures, (a) and (b)"
+    shown = ("display_data", "execute_result")
+    several = [
+        (page, options(c)["label"])
+        for page, cells in pages.items()
+        for c in cells
+        if re.match("fig-|tbl-", options(c).get("label", ""))
+        and sum(o["output_type"] in shown for o in c.get("outputs", [])) > 1
     ]
-    assert [(p, caption) for p, caption in captions if re.match(r"(Fig|Figure|Tab|Table)\b", caption)] == []
+    assert several == []
+
+
+GLOSSARY = "appendix/glossary.ipynb"
+
+
+def chapters(pages: dict) -> dict[str, list[dict]]:
+    "The pages written to be read: chapters and appendix"
+    return {p: cells for p, cells in pages.items() if re.match(r"\d\d_|appendix/", p) and p != GLOSSARY}
+
+
+def test_first_mentions_link_to_the_glossary(pages):
+    "Each method and each part of the paper, where a page first names it"
+    named = prose(pages[GLOSSARY]).split("## Methods")[1]
+    ids = dict(map(reversed, re.findall(r'<a id="([\w-]+)"></a>(?:The )?\*\*(.+?)\*\*', named)))
+    assert {"SRe2L", "DM", "DSA", "CutMix", "supplement", "Table 3", "D.1"} < ids.keys()
+    unlinked = []
+    for page, cells in chapters(pages).items():
+        text = re.sub(r"^#.*|`[^`]*`|\$[^$]*\$|\{fig-alt=\"[^\"]*\"\}", "", prose(cells), flags=re.MULTILINE)
+        for name in sorted(ids, key=len, reverse=True):  # "DM + weak CE" before "DM"
+            mention = rf"(?<![\w-]){re.escape(name)}(?![\w-])"
+            linked = rf"\[[^]]*{mention}[^]]*\]\([^)]*glossary\.ipynb#{ids[name]}\)"
+            first, link = re.search(mention, text), re.search(linked, text)
+            if first and not (link and link.start() < first.start() < link.end()):
+                unlinked.append(f"{page}: {name}: {text[max(0, first.start() - 40) : first.end()]}")
+            text = re.sub(mention, "", text)
+    assert unlinked == []
+
+
+def sentences(markdown: str) -> list[str]:
+    "Sentences of prose, links by their words, a formula as one; tables and headings left out"
+    plain = re.sub(r"\$\$.*?\$\$|\$[^$]*\$", "X", markdown, flags=re.DOTALL)
+    plain = re.sub(r"!?\[([^]]*)\]\([^)]*\)(\{[^}]*\})?|<[^>]*>", lambda m: m[1] or "", plain)
+    blocks = re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )", plain)
+    spoken = [b for b in map(str.strip, blocks) if not b.startswith(("#", "|", ">"))]
+    return [s for b in spoken for s in re.split(r"(?<=[.?!:])[)*]*\s+(?=[*(\[`\"]*[A-Z0-9])", b)]
+
+
+def test_sentences_are_short(pages):
+    "No sentence of a chapter has more than 40 words"
+    long = [
+        (page, s) for page, cells in chapters(pages).items() for s in sentences(prose(cells)) if len(s.split()) > 40
+    ]
+    assert long == []
 
 
 def luminance(colour: str) -> float:

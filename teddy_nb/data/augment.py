@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from ..core.errors import BadInput, Checked, Natural, Number, Positive
+from ..core.errors import Checked, Natural, Number, Positive
 
 # %% ../../nbs/toolkit/data/augment.ipynb #792ede01
 Part = Annotated[float, Number(0, 1, open=True)]
@@ -31,13 +31,6 @@ class AffineConfig(Checked):
     rotate: Annotated[float, Number(0, 180)] = 0.0  # Largest rotation in degrees, each way
     flip: bool = False  # Left-right flip with probability 1/2
     roll: Natural = 0  # Largest cyclic shift in pixels, each way; what leaves on one side comes back on the other
-
-    def __post_init__(self):
-        super().__post_init__()
-        for field in ("scale", "ratio"):
-            low, high = getattr(self, field)
-            if low > high:
-                raise BadInput(f"{field} of AffineConfig is {(low, high)}; choose the smaller value first")
 
 # %% ../../nbs/toolkit/data/augment.ipynb #43240900
 def sample_affine(

@@ -24,7 +24,7 @@ from ..data.init import init_tiled, split_tiles, tile_indices
 from .extractors import Extractors
 from .feature_stats import HookedTeacher, hook_teachers, stats_key
 from .matching_loss import LOSS_NAMES, Losses, Matching
-from .schedule import losses_by_group, make_augment, teacher_schedule
+from .schedule import make_augment, teacher_schedule
 from ..runs.files import callable_name
 from ..runs.store import Item, Store, write_item
 from ..teachers.pool import Pool
@@ -194,7 +194,7 @@ def match(
     "Compute losses and mean gradient of the teachers of step `n`, one teacher after another"
     matching, extractors, classes = self.engine.matching, self.engine.extractors, self.class_batches[b]
     x, calls = x_aug.unflatten(0, (self.n_groups, -1)).flatten(1, 2), self.schedule[n % len(self.schedule)]
-    y, losses, grad = self.labels[classes], [], torch.zeros_like(x)
+    y, losses, grad = self.labels[classes], None, torch.zeros_like(x)
     for call in calls:
         net, targets, k = call.teacher.net, call.teacher.targets[b], len(call.groups)
         x_call, weight = x[call.groups].flatten(0, 1), self.bn_weight[call.groups]
@@ -204,9 +204,10 @@ def match(
             net, x_call, y=y, targets=targets, bn_weight=weight, cfg=self.teacher_part, groups=k,
             extra_loss=matching.extra_loss,
         )  # fmt: skip
-        losses.append(call_losses)
+        table = call_losses.table
+        losses = losses or Losses(table.new_empty(self.n_groups, self.columns, table.shape[1]), call_losses.own)
+        losses.table[call.groups, call.columns] = table
         grad.index_add_(0, call.groups, call_grad.unflatten(0, (k, -1)) / self.columns)
-    losses = losses_by_group(calls, losses, self.n_groups)
     if extractors:
         means, means_grad = extractors.loss_and_grad(drawn.extractor, x, classes, x_real, drawn.params)
         grad += means_grad

@@ -17,7 +17,6 @@ from ..data.images import ImageFiles
 from .engine import CHECK_EVERY, Drawn, Synthesizer
 from .extractors import SLOT
 from .matching_loss import Losses
-from .schedule import ClasswiseOps
 
 # %% ../../nbs/toolkit/matching/replay.ipynb #40c5af71
 class Replay:
@@ -26,12 +25,12 @@ class Replay:
     def __init__(self, synth: Synthesizer):
         self.synth, device = synth, synth.data.device
         self.at = torch.zeros(2, dtype=torch.int64, device=device)  # The step's place among those drawn, and in the log
-        self.buffers, self.log, self.ahead, self.n = None, None, {}, 0
+        self.buffers, self.log, self.ahead = None, None, {}
         self.graphs = Graphs(device, lambda: [synth.x.detach(), self.at, *optimizer_tensors(synth.optimizer)])
 
     def draw(self, steps: range) -> list[tuple]:  # What `step` is given
         "Bring the random numbers of `steps`, at most `CHECK_EVERY`, to where the steps read them"
-        drawn = [_numbers_only(d) for d in self.ahead.pop(steps, None) or self.synth.draw(steps)]
+        drawn = self.ahead.pop(steps, None) or self.synth.draw(steps)
         leaves = [tree_flatten(d._replace(extractor=SLOT))[0] for d in drawn]
         tensors = [torch.stack(v) for v in zip(*leaves, strict=True) if isinstance(v[0], Tensor)]
         if self.buffers is None:
@@ -50,10 +49,9 @@ class Replay:
         leaves, spec = tree_flatten(drawn._replace(extractor=SLOT))
         fixed = tuple(Tensor if isinstance(v, Tensor) else v for v in leaves)
         self.graphs((phase, fixed), lambda: self.work(phase, fixed, spec))
-        i, self.n = self.n, self.n + 1
         if n == self.last[-1] and (following := range(n + 1, min(n + 1 + CHECK_EVERY, self.synth.cfg.iterations))):
             self.ahead = {following: self.synth.draw(following)}
-        return Losses(self.log[i], self.own)
+        return Losses(self.log[n], self.own)
 
     def work(self, phase: int, fixed: tuple, spec):
         "Take one step; no tensor leaves it, and none comes in"
@@ -65,13 +63,6 @@ class Replay:
             self.own = losses.own
         self.log.index_copy_(0, self.at[1:], losses.table[None])
         self.at += 1
-
-
-def _numbers_only(drawn):
-    "Leave out the names of the classes' operations, whose numbers say the same"
-    if isinstance(drawn.params, ClasswiseOps):
-        return drawn._replace(params=drawn.params._replace(names=None))
-    return drawn
 
 # %% ../../nbs/toolkit/matching/replay.ipynb #7341e1a0
 def quickest(synth: Synthesizer) -> Synthesizer | Replay:

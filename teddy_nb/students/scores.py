@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RANDOM_REAL', 'RANDOM_EQUAL_BYTES', 'Row', 'StudentScores', 'check_row', 'check_distilled', 'Student',
-           'list_students', 'Result', 'to_result', 'describe_views', 'describe_labels', 'describe_origin',
-           'result_table', 'above', 'Results', 'dotted']
+           'list_students', 'Result', 'describe_views', 'describe_labels', 'describe_origin', 'result_table', 'above',
+           'Results', 'dotted']
 
 # %% ../../nbs/toolkit/students/scores.ipynb #c3fc4bca
 import csv
@@ -60,10 +60,7 @@ class StudentScores(NamedTuple):
     f1: float  # Macro F1 at the end, 0..1
 
 # %% ../../nbs/toolkit/students/scores.ipynb #af513453
-def check_row(
-    row: Row,
-    test: ImageSet,
-):
+def check_row(row: Row, test: ImageSet):
     "Raise `BadInput` if a set does not fit the test part, or its labels need a pool and there is none that fits"
     if not row.sets:
         raise BadInput("there is no set to score; give one, or one for each student")
@@ -75,10 +72,7 @@ def check_row(
             row.labels_from.check_matches(distilled)
 
 # %% ../../nbs/toolkit/students/scores.ipynb #154feb25
-def check_distilled(
-    distilled: DistilledSet,
-    test: ImageSet,
-):
+def check_distilled(distilled: DistilledSet, test: ImageSet):
     "Raise `BadInput` unless the set has the test part's classes and image size, and as many images of each class"
     name, folders = distilled.name, [[c.folder for c in s.classes] for s in (distilled, test)]
     if folders[0] != folders[1]:
@@ -87,8 +81,7 @@ def check_distilled(
         sizes = f"images of {distilled.size} pixels, but {test.name} of {test.size}"
         raise BadInput(f"{name} has {sizes}; make them equal")
     counts = distilled.counts.tolist()
-    low, high = min(counts), max(counts)
-    if low < high:
+    if (low := min(counts)) < (high := max(counts)):
         few, many = (distilled.classes[counts.index(n)].name for n in (low, high))
         raise BadInput(f"{name} has {low} images of {few} and {high} of {many}; give every class as many")
 
@@ -101,10 +94,7 @@ class Student(NamedTuple):
     key: dict  # JSON values: all that its scores depend on
 
 # %% ../../nbs/toolkit/students/scores.ipynb #fbcc8db4
-def list_students(
-    rows: list[Row],
-    test: ImageSet,
-) -> dict[str, Student]:  # By the names of their items
+def list_students(rows: list[Row], test: ImageSet) -> dict[str, Student]:  # By the names of their items
     "List the students of all rows; raises `BadInput` if one cannot be trained, or two would share a file"
     for row in rows:
         check_row(row, test)
@@ -138,22 +128,17 @@ class Result:
     protocol: dict  # All that the scores depend on
 
     @property
-    def mean(self) -> float:
-        "Return the mean accuracy, percent"
+    def mean(self) -> float:  # Of the accuracy, percent
         return mean(self.accuracy)
 
     @property
-    def std(self) -> float:
-        "Return the sample standard deviation of the accuracy, percent"
+    def std(self) -> float:  # Of the accuracy, as a sample's, percent
         return sample_std(self.accuracy)
 
 # %% ../../nbs/toolkit/students/scores.ipynb #7ef12275
-def to_result(
-    row: Row,
-    scores: list[StudentScores],  # One a student
-    test: ImageSet,
-) -> Result:
-    "Join the scores of all students"
+@patch(cls_method=True)
+def of(cls: Result, row: Row, scores: list[StudentScores], test: ImageSet) -> Result:
+    "Join the scores of all students, one of each"
     percent = lambda values: [round(100 * v, 2) for v in values]
     sets, first, cfg = [row.set_of(seed) for seed in range(len(scores))], row.sets[0], row.cfg
     plan = plan_labels(cfg, len(first.decoded), first.n_classes, row.labels_from)
@@ -163,7 +148,7 @@ def to_result(
         of_teachers = lambda field: [getattr(t, field) for t in row.labels_from.teachers]
         protocol |= {"pool": row.labels_from.kind, "stages": of_teachers("stage"), "soft_labels": plan.description}
         protocol["labeller_accuracy"] = percent(of_teachers("accuracy"))
-    return Result(
+    return cls(
         row.method,
         cfg.labels,
         accuracy=percent(s.curve[-1] for s in scores),
@@ -227,9 +212,7 @@ def describe_origin(p: dict) -> list[str]:  # `p`: a protocol, as a `Result` has
     return [f"protocol {p['name']}" + f" with other {', '.join(changed)}" * bool(changed)]
 
 # %% ../../nbs/toolkit/students/scores.ipynb #d593316d
-def result_table(
-    results: list[Result],
-) -> str:
+def result_table(results: list[Result]) -> str:
     "Return the results as a Markdown table"
     head = ["method", "labels", "accuracy (%)", "best (%)", "macro F1 (%)", "images", "bytes", "seconds"]
     labels = lambda r: r.labels if r.labels == "hard" else f"soft ({r.labels})"

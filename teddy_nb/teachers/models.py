@@ -63,9 +63,8 @@ def check_convnet(channels: int, n_classes: int, size: int, depth: int, width: i
         raise BadInput(f"a ConvNet with group normalization needs a width that is a multiple of 8, not {width}")
     n = 9 * width * (channels + (depth - 1) * width) + width * (size // 2**depth) ** 2 * n_classes
     if n > MAX_PARAMETERS:
-        raise BadInput(
-            f"a ConvNet of depth {depth} and width {width} would have {n:.2g} parameters; choose a smaller width"
-        )
+        net = f"a ConvNet of depth {depth} and width {width}"
+        raise BadInput(f"{net} would have {n:.2g} parameters; choose a smaller width")
 
 # %% ../../nbs/toolkit/teachers/models.ipynb #7f95da75
 def _with_channels(model, channels):
@@ -108,9 +107,8 @@ def register_model(
 ) -> str:  # The name
     "Make a network of one's own known to `build_model`, and return its name; raises `BadInput` for a name that is taken or no plain word"
     if not re.fullmatch(r"\w{1,60}", name, re.ASCII) or name in tvm.list_models(module=tvm):
-        raise BadInput(
-            f"{name!r} cannot name a network of your own; choose letters, digits and _, and no name of torchvision"
-        )
+        how = "choose letters, digits and _, and no name of torchvision"
+        raise BadInput(f"{name!r} cannot name a network of your own; {how}")
     OWN_MODELS[name] = (lambda *shape: _initialised(copy.deepcopy(model))) if isinstance(model, nn.Module) else model
     return name
 

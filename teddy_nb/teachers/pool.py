@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +33,7 @@ from ..runs.files import find_folder, json_digest, remove_partials, require_fold
 from ..runs.store import Item, Store, read_item, share, write_item
 from .models import BATCH_NORM, OWN_MODELS, build_model, norm_layers, register_model
 from .pruning import apply_channel_config, channel_config
-from .training import predict_classes
+from .training import accuracy, example_image, predict_classes
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #72f412d9
 @dataclass(frozen=True, eq=False)
@@ -85,8 +86,7 @@ def make_teacher(
 ) -> Teacher:
     "Freeze a copy of `model` and count its operations; one with a `pool_index` records its channel counts"
     model = copy.deepcopy(model).eval().requires_grad_(False).to(memory_format=torch.contiguous_format)
-    example = torch.zeros(1, data.channels, data.size, data.size, device=data.device)
-    macs, params = tp.utils.count_ops_and_params(model, example)
+    macs, params = tp.utils.count_ops_and_params(model, example_image(data))
     counts = channel_config(model) if metadata.get("pool_index") is not None else None
     return Teacher(model, arch, stage, accuracy, int(macs), int(params), counts, **metadata)
 
@@ -117,8 +117,12 @@ class Pool:
         return next(self.converged.model.parameters()).device
 
     @property
+    def every(self) -> dict[Teacher, None]:  # Each teacher once, as keys
+        return dict.fromkeys((*self.trajectory, *self.teachers, self.converged))
+
+    @property
     def seconds(self) -> float:  # Spent on making it
-        return sum(t.seconds for t in {*self.trajectory, *self.teachers, self.converged})
+        return sum(t.seconds for t in self.every)
 
     def to(self, device) -> "Pool":  # The pool itself
         "Move the teachers and the converged network; the rest of the trajectory, which may be large, stays where it is"
@@ -145,11 +149,17 @@ def draw(self: Pool, k: int, seed: int, i: int) -> list[Teacher]:
 @patch
 def at_stages(self: Pool, *epochs: int) -> Pool:  # On the same device
     "Return the same training cut after other epochs; raises `BadInput` for one that was not kept"
-    kept = self.trajectory or tuple(dict.fromkeys((*self.teachers, self.converged)))
+    kept = self.trajectory or tuple(self.every)
     stages = sorted({t.stage for t in kept})
     if missing := [e for e in epochs if e not in stages]:
         raise BadInput(f"stage {missing[0]:g} was not kept; choose from {', '.join(f'{s:g}' for s in stages)}")
     return replace(self, kind="prior", teachers=tuple(t for e in epochs for t in kept if t.stage == e)).to(self.device)
+
+
+@patch
+def earliest(self: Pool, n: int) -> Pool:
+    "Return the pool of its `n` teachers of the earliest stages, of one stage the weakest"
+    return replace(self, teachers=tuple(sorted(self.teachers, key=lambda t: (t.stage, t.accuracy))[:n]))
 
 
 @patch
@@ -217,10 +227,7 @@ def normalized(
     mean_std: tuple,  # Mean and standard deviation of each channel, of pixels in 0..1
 ) -> Splits:  # The same images
     "Return the data with other constants of normalization; raises `BadInput` for other numbers of channels"
-    channels = data.train.channels
     mean, std = (tuple(map(float, values)) for values in mean_std)
-    check_value("mean", mean, [Number()] * channels)
-    check_value("std", std, [Number(1e-12)] * channels)
     return Splits(*(replace(part, mean=mean, std=std) for part in data))
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #24129d2c
@@ -234,52 +241,50 @@ def from_model(
     "Return a trained network as a pool of one teacher; raises `BadInput` for one without norm layers, or with other logits than the data's classes"
     norm_layers(model)
     train, model = data.train, copy.deepcopy(model).to(data.train.device).eval()
-    if name not in OWN_MODELS:
-        register_model(name or type(model).__name__.lower(), model)
-    name = name or type(model).__name__.lower()
-    if (shape := model(torch.zeros(1, train.channels, train.size, train.size, device=train.device)).shape) != (
-        1,
-        train.n_classes,
-    ):
-        raise BadInput(f"{name} gives {tuple(shape)} for one image, but {train.name} has {train.n_classes} classes")
-    right = (predict_classes(model, data.test) == data.test.labels).float().mean().item()
-    teacher = make_teacher(model, name, 0, right, train)
+    name = name if name in OWN_MODELS else register_model(name or type(model).__name__.lower(), model)
+    shape = tuple(model(example_image(train)).shape)
+    if shape != (1, train.n_classes):
+        raise BadInput(f"{name} gives {shape} for one image, but {train.name} has {train.n_classes} classes")
+    teacher = make_teacher(model, name, 0, accuracy(model, data.test), train)
     return new_pool(train, "single", [teacher], teacher)
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #1e74d8e5
 def read_teacher(
     path: Path,
-    channels: int,  # Of the images
-    size: int,  # Height and width of the images, pixels
-    n_classes: int,
+    images: ImageSet | Pool,  # Whose channels, size and classes it has
     settings: dict | None = None,  # It must have been made with, JSON values; any when None
 ) -> Teacher:  # On the CPU
     "Rebuild one teacher; raises `BadInput` for a damaged file and an impossible header"
     weights, entry = read_item(path, settings)
     try:
-        model = _empty_model(entry["arch"], entry["channel_config"], channels, size, n_classes)
+        model = _empty_model(entry["arch"], entry["channel_config"], images)
         teacher = Teacher(model.eval().requires_grad_(False), **entry)
     except (BadInput, TypeError, LookupError, AttributeError) as e:
         raise BadInput(f"{path} holds no teacher: {_say(e)}") from e
     if teacher.file != path.name:
         raise BadInput(f"{path} is not the file that it was written as, {teacher.file}")
-    if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in model.state_dict().items()}:
-        raise BadInput(f"{path} does not hold the weights of {teacher.arch} for images of {size} pixels")
+    if _shapes(weights) != _shapes(model.state_dict()):
+        raise BadInput(f"{path} does not hold the weights of {teacher.arch} for images of {images.size} pixels")
     model = model if teacher.arch in OWN_MODELS else model.to_empty(device="cpu")
     model.load_state_dict(weights)
     return teacher
 
 
-def _empty_model(arch, channels_of_layers, channels, size, n_classes):
+def _shapes(weights):
+    return {k: v.shape for k, v in weights.items()}
+
+
+def _empty_model(arch, channels_of_layers, images):
     "Build a network without memory; one of the user's own, which may compute in its making, on the CPU"
     with torch.device("cpu" if arch in OWN_MODELS else "meta"), seeded(0, "read"):
-        return apply_channel_config(build_model(arch, channels, n_classes, size), channels_of_layers or {})
+        model = build_model(arch, images.channels, len(images.classes), images.size)
+        return apply_channel_config(model, channels_of_layers or {})
 
 
-def check_readable(teacher: Teacher, channels: int, size: int, n_classes: int):
+def check_readable(teacher: Teacher, images: ImageSet | Pool):
     "Raise `BadInput` for a teacher that could not be read back: `build_model` does not know it, or makes another network"
-    own = _empty_model(teacher.arch, teacher.channel_config, channels, size, n_classes).state_dict()
-    if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in teacher.model.state_dict().items()}:
+    own = _empty_model(teacher.arch, teacher.channel_config, images)
+    if _shapes(own.state_dict()) != _shapes(teacher.model.state_dict()):
         raise BadInput(f"{teacher.arch!r} names another network than the teacher's; register yours by register_model")
 
 
@@ -301,25 +306,28 @@ def check_manifest(m: Pool):
         safe_name(c[1])
     for point in m.curve:
         check_value("a point of the curve", point, [Number(0), Number(0, 1)])
-    for file in (*m.teachers, m.converged, *m.trajectory):
+    for file in m.every:
         safe_name(file)
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #f9a35d2b
-def read_manifest(folder: Path) -> tuple[Pool, dict]:  # With files in the place of teachers; what it was made with
-    "Read the manifest of a pool; raises `BadInput` if it is absent, altered or impossible"
+def read_manifest(
+    folder: Path,
+    settings: dict | None = None,  # It must have been made with, JSON values; any when None
+) -> tuple[Pool, dict]:  # With files in the place of teachers; what it was made with
+    "Read the manifest of a pool; raises `BadInput` if it is absent, altered, impossible or made with other settings"
     path = folder / "manifest.safetensors"
     if not path.exists():
         if any(folder.glob("*.safetensors")) or (folder / "trajectory").exists():
             raise BadInput(f"{folder} holds an unfinished pool; run the command that makes it again")
         raise BadInput(f"{folder} holds no pool: {path.name} is missing")
-    metadata = read_item(path).metadata
+    metadata = read_item(path, settings).metadata
     try:
-        settings = dict(metadata.pop("settings"))
+        made_with = dict(metadata.pop("settings"))
         m = Pool(**{k: _to_tuple(v) for k, v in metadata.items()})
         check_manifest(m)
+        return replace(m, classes=tuple(ClassInfo(*c) for c in m.classes)), made_with
     except (BadInput, TypeError, ValueError, LookupError) as e:
         raise BadInput(f"{path} describes no pool: {_say(e)}") from e
-    return m, settings
 
 
 def _to_tuple(value):
@@ -330,29 +338,23 @@ def _say(e):
     return e if isinstance(e, BadInput) else "a field is missing, unknown or of another kind"
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #49e72662
-def save_pool(
-    pool: Pool,
-    folder: Path,
-    settings: dict | None = None,  # It was made with, JSON values; a digest of its weights when None
-):
+def save_pool(pool: Pool, folder: Path):
     "Write the teachers, then the manifest; raises `BadInput` if two teachers would have the same file, or one could not be read back"
-    every = {t.file: t for t in (*pool.trajectory, *pool.teachers, pool.converged)}
-    if len(every) < len({*pool.trajectory, *pool.teachers, pool.converged}):
+    if len({t.file for t in pool.every}) < len(pool.every):
         raise BadInput("two teachers have the same architecture and stage; save the pools that were merged one by one")
-    if settings is None:
-        settings = {"weights": tensor_digest(*(v for t in every.values() for v in t.model.state_dict().values()))}
-    for t in every.values():
-        check_readable(t, pool.channels, pool.size, len(pool.classes))
-    for t in every.values():
+    for t in pool.every:
+        check_readable(t, pool)
+    settings = {"weights": tensor_digest(*(v for t in pool.every for v in t.model.state_dict().values()))}
+    for t in pool.every:
         write_teacher(t, folder, settings)
     write_manifest(pool, folder, settings)
 
 
 def write_manifest(pool: Pool, folder: Path, settings: dict):
     "Write the file that makes files a pool"
-    metadata = {f.name: getattr(pool, f.name) for f in fields(pool)} | {"settings": settings}
-    names = {k: [t.file for t in metadata[k]] for k in ("teachers", "trajectory")}
-    metadata |= {**names, "converged": pool.converged.file}
+    metadata = {f.name: getattr(pool, f.name) for f in fields(pool)}
+    metadata |= {k: [t.file for t in metadata[k]] for k in ("teachers", "trajectory")}
+    metadata |= {"converged": pool.converged.file, "settings": settings}
     write_item(folder / "manifest.safetensors", Item({}, metadata), settings)
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #a144f683
@@ -383,14 +385,14 @@ class GrowingPool:
 
     def find(self, file: str) -> Teacher | None:
         "Return a teacher that an earlier sitting made; raises `BadInput` if it is damaged or had other settings"
-        train, path = self.data.train, self.store.folder and self.store.folder / file
+        path = self.store.folder and self.store.folder / file
         is_there = path and from_first(path.exists())
-        return read_teacher(path, train.channels, train.size, train.n_classes, self.settings) if is_there else None
+        return read_teacher(path, self.data.train, self.settings) if is_there else None
 
     def keep(self, teacher: Teacher, **line) -> Teacher:  # On the CPU
         "Write a teacher, and a line about it to the log"
         if self.store.folder and dist_state().is_main_process:
-            check_readable(teacher, self.data.train.channels, self.data.train.size, self.data.train.n_classes)
+            check_readable(teacher, self.data.train)
             write_teacher(teacher, self.store.folder, self.settings)
         if line and self.store.log:
             self.store.log(**line)
@@ -422,7 +424,7 @@ def make_once(
         share([store.path("manifest")], write, log=store.log, what=what, together=True)
     else:
         made.append(make(growing))
-    pool = made[0] if made else load_pool(store.folder, train.device, **settings)
+    pool = made[0] if made else load_pool(store.folder, train.device, settings)
     if not any(isinstance(m, BATCH_NORM) for m in pool.converged.model.modules()):
         message = "has no BatchNorm layer; chapter 03 will match statistics that it collects by one pass over the data"
         warnings.warn(f"{pool.converged.arch} {message}", stacklevel=3)
@@ -434,7 +436,7 @@ def keep_every_epoch(
     model: nn.Module,  # Trained in place
     arch: str,  # A name `build_model` knows
     epochs: int,
-    train: Callable,  # Trains the model; takes `on_epoch`, `checkpoint`, `desc` and `dist`, as `fit` does
+    train: Callable,  # Trains the model; takes `on_epoch`, `checkpoint` and `desc`, as `fit` does
     score: Callable[[], dict[str, float]],  # Scores of the model, 0..1, the first of which is its accuracy
 ) -> Pool:  # Without weak teachers; its trajectory on the CPU
     "Train a network, from the last epoch that is kept, and keep it after every epoch"
@@ -452,7 +454,7 @@ def keep_every_epoch(
     if growing.checkpoint and not any(found.values()) and dist_state().is_main_process:
         growing.checkpoint.unlink(missing_ok=True)  # It is of use only with the teachers before it
     if not all(found.values()):
-        train(on_epoch=keep, checkpoint=growing.checkpoint, desc="teacher", dist=dist_state())
+        train(on_epoch=keep, checkpoint=growing.checkpoint, desc="teacher")
     if not all(found.values()):
         raise BadInput(f"{growing.checkpoint} is ahead of the teachers beside it; remove it")
     trajectory = list(found.values())
@@ -518,21 +520,18 @@ CONSTANTS = {
 
 def better_constants(model: nn.Module, data: Splits) -> str | None:  # None if there are none
     "Return a sentence that names constants in use with which a network scores ten points more than with the data's"
-    test = data.test.subset(torch.arange(len(data.test))[:: max(1, len(data.test) // 1000)])
-    measured = pixel_stats(data.train.take(torch.arange(len(data.train))[:: max(1, len(data.train) // 1000)]))
-    scores = {}
-    for name, constants in {"here": (test.mean, test.std), "the data's own": measured, **CONSTANTS}.items():
+    train, test = (part.subset(torch.arange(len(part))[:: max(1, len(part) // 1000)]) for part in data)
+    here, best = accuracy(model, test), (0.0, "", (), ())
+    for name, constants in {"the data's own": pixel_stats(train.take(torch.arange(len(train)))), **CONSTANTS}.items():
         mean, std = (v if len(v) == test.channels else (sum(v) / len(v),) * test.channels for v in constants)
-        right = predict_classes(model, replace(test, mean=tuple(mean), std=tuple(std))) == test.labels
-        scores[name] = right.float().mean().item(), (tuple(mean), tuple(std))
-    best = max(scores, key=lambda name: scores[name][0])
-    if scores[best][0] <= scores["here"][0] + 0.1:
-        return None
-    mean, std = ([round(v, 4) for v in values] for values in scores[best][1])
-    return (
-        f"the network scores {scores['here'][0]:.1%} on {test.name} with mean {test.mean} and std {test.std}, "
-        f"but {scores[best][0]:.1%} with {best}, mean {mean} and std {std}; `normalized(data, mean_std)` gives the data these"
-    )
+        best = max(best, (accuracy(model, replace(test, mean=mean, std=std)), name, mean, std), key=itemgetter(0))
+    score, name, *constants = best
+    if score > here + 0.1:
+        mean, std = ([round(v, 4) for v in values] for values in constants)
+        return (
+            f"the network scores {here:.1%} on {test.name} with mean {test.mean} and std {test.std}, but {score:.1%} "
+            f"with {name}, mean {mean} and std {std}; `normalized(data, mean_std)` gives the data these"
+        )
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #4a4b96e8
 def check_sanity(pool: Pool, data: Splits, force: bool = False, log: Callable | None = None):

@@ -43,17 +43,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:  # On the CPU, without prefix
     outer = state
     while isinstance(state, dict) and (inner := [k for k in WEIGHT_KEYS if isinstance(state.get(k), dict)]):
         state = state[inner[0]]
-    is_named = isinstance(state, dict) and state and all(isinstance(k, str) for k in state)
-    if not (is_named and all(isinstance(v, Tensor) for v in state.values())):
-        found = (
-            ", ".join(f"{k!r:.40} ({type(v).__name__})" for k, v in [*outer.items()][:6])
-            if isinstance(outer, dict)
-            else ""
-        )
-        raise BadInput(
-            f"{path} holds no state_dict but {found or f'a {type(outer).__name__}'}; save weights by name, alone or as one of "
-            f"{', '.join(WEIGHT_KEYS)}"
-        )
+    is_named = lambda k, v: isinstance(k, str) and isinstance(v, Tensor)
+    if not (isinstance(state, dict) and state and all(is_named(k, v) for k, v in state.items())):
+        entries = [*outer.items()][:6] if isinstance(outer, dict) else []
+        found = ", ".join(f"{k!r:.40} ({type(v).__name__})" for k, v in entries) or f"a {type(outer).__name__}"
+        keys = ", ".join(WEIGHT_KEYS)
+        raise BadInput(f"{path} holds no state_dict but {found}; save weights by name, alone or as one of {keys}")
     return {re.sub(r"^(module\.|_orig_mod\.)+", "", k): v for k, v in state.items()}
 
 
@@ -69,10 +64,9 @@ def _read_torch_file(path):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as e:  # A file of any content raises anything
         if isinstance(e, pickle.UnpicklingError) and (found := re.search(r"GLOBAL ([\w.]+)", str(e))):
-            raise BadInput(
-                f"{path} holds the object {found[1]}, perhaps a pickled network, which is not read, for it could run any code; "
-                "where you trust it, save its weights: torch.save(torch.load(FILE, weights_only=False).state_dict(), NEW)"
-            ) from e
+            how = "torch.save(torch.load(FILE, weights_only=False).state_dict(), NEW)"
+            what = f"{path} holds the object {found[1]}, perhaps a pickled network, which is not read"
+            raise BadInput(f"{what}, for it could run any code; where you trust it, save its weights: {how}") from e
         raise BadInput(f"{path} cannot be read as weights; save a state_dict with safetensors or torch.save") from e
 
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #d8412a67
@@ -97,9 +91,8 @@ class Pretrained(NamedTuple):
 
     def adapt(self, data: Splits) -> Splits:
         "Return the data with the normalization of the weights, where it is known and for as many channels"
-        if not self.mean_std or len(self.mean_std[0]) != data.train.channels:
-            return data
-        return normalized(data, self.mean_std)
+        fits = self.mean_std and len(self.mean_std[0]) == data.train.channels
+        return normalized(data, self.mean_std) if fits else data
 
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #8a506d06
 IMAGENET = {"categories": tvm.ResNet18_Weights.DEFAULT.meta["categories"], "mean_std": IMAGENET_MEAN_STD, "size": 224}
@@ -118,13 +111,11 @@ def read_pretrained(
     if not path.is_file():
         also = f" nor one of {', '.join(names)}" if names else ""
         raise BadInput(f"{weights} is no file of weights{also}")
-    state = read_weights(path)
     with torch.device("meta"):
         model = build_model(arch, 3, 1000, 224)
-    state = named_as(state, model)
-    head = state.get(f"{head_name(model)}.weight")
-    is_imagenet = head is not None and head.shape[:1] == (1000,)
-    return Pretrained(name, state, **(IMAGENET if is_imagenet else {}))
+    state = named_as(read_weights(path), model)
+    head = state.get(f"{head_name(model)}.weight", torch.empty(0))
+    return Pretrained(name, state, **(IMAGENET if head.shape[:1] == (1000,) else {}))
 
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #98f7730d
 def head_name(model: nn.Module) -> str:
@@ -176,10 +167,10 @@ def match_class_names(
     if n == train.n_classes and found.count(None) == n:
         return list(range(n))
     if None in found or len({*found}) < len(found):
-        odd = next(c for i, c in enumerate(train.classes) if found[i] is None or found[i] in found[:i])
+        odd = next(c.folder for i, c in enumerate(train.classes) if found[i] is None or found[i] in found[:i])
         raise BadInput(
-            f"the weights {weights.name} have {n} classes, but {train.name} has {train.n_classes}, and {odd.folder!r} is none "
-            f"of theirs; name the folder by WordNet id or class name, or train a network on {train.name} first"
+            f"the weights {weights.name} have {n} classes, but {train.name} has {train.n_classes}, and {odd!r} is none of "
+            f"theirs; name the folder by WordNet id or class name, or train a network on {train.name} first"
         )
     return found
 
@@ -202,10 +193,8 @@ def select_classes(
     shapes, own = ({k: v.shape for k, v in w.items()} for w in (state, model.state_dict()))
     if bad := [k for k in own | shapes if own.get(k) != shapes.get(k)]:
         what = "missing" if bad[0] not in shapes else "unknown" if bad[0] not in own else "of another shape"
-        held = ", ".join(f"{k:.40} {list(v)}" for k, v in [*shapes.items()][:4])
-        raise BadInput(
-            f"{weights.name} does not hold the weights of {arch}: {bad[0]!r:.60} is {what}; its {len(shapes)} keys begin with {held}"
-        )
+        held = f"its {len(shapes)} keys begin with " + ", ".join(f"{k:.40} {[*v]}" for k, v in [*shapes.items()][:4])
+        raise BadInput(f"{weights.name} does not hold the weights of {arch}: {bad[0]!r:.60} is {what}; {held}")
     return state
 
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #f1dfaf62
@@ -219,16 +208,14 @@ def load_converged(
     if isinstance(arch, nn.Module):
         arch = register_model(type(arch).__name__.lower(), arch)
     weights = weights if isinstance(weights, Pretrained) else read_pretrained(arch, weights)
-    weights = weights._replace(mean_std=tuple(map(tuple, mean_std))) if mean_std else weights
-    train = data.train
+    mean_std, train = tuple(map(tuple, mean_std)) if mean_std else weights.mean_std, data.train
     model = new_model(arch, train, 0)
     state = select_classes(weights, model, arch, train)
-    if weights.mean_std not in (None, (train.mean, train.std)):
-        raise BadInput(
-            f"the weights {weights.name} take images normalized with {weights.mean_std}, but {train.name} has "
-            f"{(train.mean, train.std)}; `normalized(data, mean_std)` gives it theirs"
-        )
+    if mean_std not in (None, (train.mean, train.std)):
+        what = f"the weights {weights.name} take images normalized with {mean_std}"
+        other = f"{train.name} has {(train.mean, train.std)}"
+        raise BadInput(f"{what}, but {other}; `normalized(data, mean_std)` gives it theirs")
     model.load_state_dict(state)
-    if weights.mean_std is None and (better := better_constants(model, data)):
+    if mean_std is None and (better := better_constants(model, data)):
         warnings.warn(better, stacklevel=2)
     return make_teacher(model, arch, 0, accuracy(model, data.test), train)

@@ -1,0 +1,75 @@
+"A network, a protocol and students of one's own: pools of it, an average of the weights, several students in one call"
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from teddy_nb.config import PostPoolConfig, PriorPoolConfig, TrainConfig, get_protocol, get_recipe
+from teddy_nb.data.datasets import load_data
+from teddy_nb.pool_post import prune_pool
+from teddy_nb.pool_prior import train_pool
+from teddy_nb.runs.store import Store
+from teddy_nb.teachers.models import register_model
+from teddy_nb.teachers.pool import Pool, load_pool
+from teddy_nb.teachers.training import fit, new_model, predict_classes
+from teddy_nb.validation import random_real, student_score, validate
+
+BRIEF = TrainConfig(2, 32, 0.05)
+
+
+class Tiny(nn.Sequential):
+    def __init__(self, channels, n_classes, size):
+        super().__init__(
+            nn.Conv2d(channels, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(),
+            nn.Linear(32, n_classes),
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data():
+    data = load_data("digits", size=8)
+    return type(data)(*(part.subset(torch.arange(200)) for part in data))
+
+
+def test_a_registered_network_makes_both_kinds_of_pool(data, tmp_path):
+    recipe = replace(get_recipe("digits_prior"), model=register_model("tiny", Tiny))
+    prior = train_pool(data, replace(recipe, pool=PriorPoolConfig(BRIEF, (1, 2))), Store(tmp_path / "prior"))
+    trained = Pool.from_model(prior.converged.model, data, "tiny")
+    post = PostPoolConfig(BRIEF, 2, finetune=TrainConfig(0.5, 32, 0.05))
+    pruned = prune_pool(data, replace(recipe, pool=post), trained, Store(tmp_path / "post"))
+    assert [t.stage for t in prior.teachers] == [1, 2]
+    assert all(t.macs < trained.converged.macs and len(t.model[1].weight) < 8 for t in pruned.teachers)
+    x = data.test.normalize(data.test.images[:4])
+    for kind, made in (("prior", prior), ("post", pruned)):
+        again = load_pool(tmp_path / kind)
+        assert all(torch.equal(a.model(x), b.model(x)) for a, b in zip(made.teachers, again.teachers, strict=True))
+
+
+def test_the_average_of_the_weights_is_what_is_scored(data):
+    cfg = replace(get_protocol("dm"), student="convnet-1-4-instance", training=BRIEF, ema=0.75, n_students=1)
+    few, steps = random_real(data.train, 4, 0), []
+    model = new_model(cfg.student, few, 3)
+    look = lambda done: steps.append([p.detach().clone() for p in model.parameters()])
+    plain = student_score(few, None, data.test, replace(cfg, ema=None), 3)
+    found = student_score(few, None, data.test, cfg, 3)
+    assert found != plain
+    from teddy_nb.students.epoch_augment import StudentAugConfig, StudentAugment
+
+    fit(model, few, BRIEF, 3, StudentAugment(few, StudentAugConfig.from_eval(cfg, 3)), on_step=look)
+    average = steps[0]
+    for step in steps[1:]:
+        average = [0.75 * a + 0.25 * p for a, p in zip(average, step, strict=True)]
+    torch.nn.utils.vector_to_parameters(torch.cat([a.flatten() for a in average]), model.parameters())
+    right = (predict_classes(model, data.test) == data.test.labels).float().mean().item()
+    assert right == pytest.approx(found.curve[-1], abs=1e-6)
+
+
+def test_several_students_are_one_call(data):
+    cfg = replace(get_protocol("dm"), training=BRIEF, n_students=1)
+    few, names = random_real(data.train, 2, 0), ["convnet-1-4-instance", "convnet-2-4-instance"]
+    results = validate(few, None, data, cfg, "real", students=names)
+    assert [r.method for r in results] == [f"real, {name}" for name in names]
+    alone = validate(few, None, data, replace(cfg, student=names[1]), "real")
+    assert results[1].accuracy == alone.accuracy and results[1].protocol == alone.protocol
