@@ -197,6 +197,10 @@ def read_data_and_weights(
 # %% ../nbs/toolkit/cli.ipynb #a66ccf24
 def print_comparison(run, results):
     "Print the table of a run and where it lies"
+    from teddy_nb.pipeline import describe_choice
+
+    if choice := describe_choice(run.path):
+        print(choice)
     if results:
         students = plural(results[0].protocol["students"], "student")
         print(f"{students} a row, pool made in {run.seconds('pool'):.0f} s\n")
