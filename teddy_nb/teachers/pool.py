@@ -357,23 +357,18 @@ def write_manifest(pool: Pool, folder: Path, settings: dict):
     metadata |= {"converged": pool.converged.file, "settings": settings}
     write_item(folder / "manifest.safetensors", Item({}, metadata), settings)
 
-# %% ../../nbs/toolkit/teachers/pool.ipynb #a144f683
+# %% ../../nbs/toolkit/teachers/pool.ipynb #6784abf8
 def load_pool(
     folder: str | Path,  # Holds `manifest.safetensors`; or a name of `zoo`
     device="cpu",  # Where the teachers are to work
-    **settings,  # It must have been made with, JSON values
+    settings: dict | None = None,  # It must have been made with, JSON values; any when None
 ) -> Pool:
     "Read a pool; raises `BadInput` if it is absent, unfinished, altered, cut short, or made with other settings"
     folder = find_folder(folder)
-    m, made_with = read_manifest(folder)
-    if changed := [k for k, v in settings.items() if made_with.get(k) != v]:
-        raise BadInput(f"{folder} holds a pool made with another {', '.join(changed)}; choose another folder")
-    names = dict.fromkeys((*m.trajectory, *m.teachers, m.converged))
-    shape = {"channels": m.channels, "size": m.size, "n_classes": len(m.classes)}
-    teachers = {name: read_teacher(folder / name, **shape, settings=made_with) for name in names}
-    weak, trajectory = (tuple(teachers[name] for name in part) for part in (m.teachers, m.trajectory))
-    found = {"teachers": weak, "trajectory": trajectory, "converged": teachers[m.converged]}
-    return replace(m, classes=tuple(ClassInfo(*c) for c in m.classes), **found).to(device)
+    m, made_with = read_manifest(folder, settings)
+    found = {name: read_teacher(folder / name, m, made_with) for name in m.every}
+    teachers, trajectory = (tuple(found[name] for name in part) for part in (m.teachers, m.trajectory))
+    return replace(m, teachers=teachers, converged=found[m.converged], trajectory=trajectory).to(device)
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #cee7002b
 class GrowingPool:
