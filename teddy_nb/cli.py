@@ -85,7 +85,6 @@ LIBRARY_ERRORS = {  # What a message holds: what it means and what to do
     "out of memory": "out of memory; use smaller images, smaller networks or smaller batches",
     "can't allocate memory": "out of memory; use smaller images, smaller networks or smaller batches",
     "shared memory": "the shared memory /dev/shm is too small for the processes that read images; enlarge it, as docker run --shm-size 2g does",
-    "Python.h": "torch.compile needs Python's headers; install python3-dev, or set compile = false in the recipe",
 }
 
 

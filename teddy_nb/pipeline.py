@@ -319,7 +319,7 @@ def score_folder(
 ) -> list[Result]:
     "Score a folder of images beside random real images"
     images = read_images(folder, data.train).to(data.train.device)
-    row = Row(Path(folder).resolve().name, [images], pool, cfg)
+    row = Row(images.name, [images], pool, cfg)
     results = score_rows(with_baselines(row, data.train), data)
     if out:
         write_json(Path(out), [asdict(r) for r in results])

@@ -143,9 +143,10 @@ class AnyImageSet:
         "Say how many images, or boxes, the smallest and the largest class have"
         counts = self.counts.tolist()
         low, high = (choose(range(len(counts)), key=counts.__getitem__) for choose in (min, max))
-        ends = [f"{counts[i]} ({self.classes[i].name})" for i in (low, high)]
-        amount = str(counts[low]) if counts[low] == counts[high] else " to ".join(ends)
-        return f"{amount} {self.counted}{'es' if self.counted == 'box' else 's'} a class"
+        many = self.counted + ("es" if self.counted == "box" else "s")
+        if counts[low] == counts[high]:
+            return f"{counts[low]} {self.counted if counts[low] == 1 else many} a class"
+        return " to ".join(f"{counts[i]} ({self.classes[i].name})" for i in (low, high)) + f" {many} a class"
 
     def check_classes(self) -> None:
         "Raise `BadInput` if a class has no image"
