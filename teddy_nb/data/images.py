@@ -58,7 +58,8 @@ class ImageFiles(Dataset):
     size: int  # Height and width, pixels
     channels: int = 3  # 3 for RGB, 1 for grey
     white: int = 65535  # Value of white in files with more than 8 bits a pixel
-    dtype = torch.uint8
+    dtype, batch = torch.uint8, 256  # The second: how many are read into memory at once
+    join = staticmethod(torch.cat)  # What becomes of these
 
     def __len__(self):
         return len(self.paths)
