@@ -58,7 +58,8 @@ class ImageFiles(Dataset):
     size: int  # Height and width, pixels
     channels: int = 3  # 3 for RGB, 1 for grey
     white: int = 65535  # Value of white in files with more than 8 bits a pixel
-    dtype = torch.uint8
+    dtype, batch = torch.uint8, 256  # The second: how many are read into memory at once
+    join = staticmethod(torch.cat)  # What becomes of these
 
     def __len__(self):
         return len(self.paths)
@@ -143,9 +144,10 @@ class AnyImageSet:
         "Say how many images, or boxes, the smallest and the largest class have"
         counts = self.counts.tolist()
         low, high = (choose(range(len(counts)), key=counts.__getitem__) for choose in (min, max))
-        ends = [f"{counts[i]} ({self.classes[i].name})" for i in (low, high)]
-        amount = str(counts[low]) if counts[low] == counts[high] else " to ".join(ends)
-        return f"{amount} {self.counted}{'es' if self.counted == 'box' else 's'} a class"
+        many = self.counted + ("es" if self.counted == "box" else "s")
+        if counts[low] == counts[high]:
+            return f"{counts[low]} {self.counted if counts[low] == 1 else many} a class"
+        return " to ".join(f"{counts[i]} ({self.classes[i].name})" for i in (low, high)) + f" {many} a class"
 
     def check_classes(self) -> None:
         "Raise `BadInput` if a class has no image"
