@@ -70,7 +70,7 @@ def compare(
     **settings,  # Of the methods by name, such as `teddy={"cfg": cfg}`
 ) -> Results:
     "Distil by several methods, train students and score them; raises `BadInput` for an unknown method or setting"
-    cfg = get_protocol(protocol) if isinstance(protocol, str) else protocol
+    cfg = get_protocol(protocol)
     check_settings(methods, settings)
     seeds = range(min(n_sets or cfg.n_students, cfg.n_students))
 
@@ -128,7 +128,7 @@ def sweep(
     "Distil with every combination of the values and score each on a held-out quarter of the training part; raises `BadInput` for an unknown field or a bad value"
     if empty := [k for k, values in grid.items() if not values]:
         raise BadInput(f"{empty[0]} has no values to try; give at least one")
-    cfg = get_protocol(protocol) if isinstance(protocol, str) else protocol
+    cfg = get_protocol(protocol)
     combinations = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     listed = [Trial(c, override(base, c, "sweep"), []) for c in combinations]
     trials = {json_digest(as_values(t.cfg))[:16]: t for t in listed}
