@@ -269,6 +269,12 @@ class Recipe(Checked):
     eval_hard: EvalConfig  # With class labels
     eval_soft: EvalConfig  # With the pool's labels
     seed: int = 0  # Of everything but the students, who are seeded 0, 1, 2, ...
+    alternatives: dict | None = None  # Changes of `synthesis` by name; what is best on held-out images is taken
+
+    @property
+    def candidates(self) -> dict[str, SynthesisConfig]:  # `own` first
+        changes = {"own": {}, **(self.alternatives or {})}
+        return {name: override(self.synthesis, c, f"alternative {name}") for name, c in changes.items()}
 
 # %% ../nbs/toolkit/config.ipynb #17406d2f
 @dataclass(frozen=True)
@@ -360,6 +366,8 @@ def get_recipe(
     "Return a preset, or the recipe of a file; raises `BadInput` that lists the known presets"
     values = _read_preset("preset", name, RECIPES, PRESETS)
     values.pop("run", None)
+    if "synthesis" in values:
+        values.setdefault("alternatives", None)  # Whoever sets the synthesis has chosen
     if (preset := values.pop("based_on", None)) or name in RECIPES:
         check_value("based_on", preset, None, *RECIPES)
         base = get_recipe(preset) if preset else None

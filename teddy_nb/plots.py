@@ -20,6 +20,12 @@ from torch.nn.functional import pad
 class Picture(Figure):
     "A figure without pyplot that any Jupyter kernel shows as a picture"
 
+    def __init__(
+        self,
+        **options,  # Of matplotlib's `Figure`, whose own signature cannot be shown on the site
+    ):
+        super().__init__(**options)
+
     def _repr_png_(self):
         file = io.BytesIO()
         self.savefig(file, format="png", bbox_inches="tight")

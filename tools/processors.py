@@ -23,12 +23,12 @@ class RunLinks:
 
     def end(self):
         name = Path(self.nb["path_"]).name
-        if not re.match(r"\d\d_", name):
+        if not re.match(r"\d\d_|tour", name):
             return
         colab = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/nbs/{name}"
         binder = f"https://mybinder.org/v2/gh/{REPOSITORY}/main?labpath=nbs/{name}"
         install = f"`%pip install git+https://github.com/{REPOSITORY}`"
         text = f"Run this page: [Colab]({colab}), with {install} as its first cell, or [Binder]({binder})."
         texts = (c for c in self.nb["cells"][1:] if c["cell_type"] == "markdown")
-        first = next(c for c in texts if not c["source"].startswith("!["))
+        first = next(c for c in texts if not c["source"].startswith(("![", "<div")))
         first["source"] = f"{text}\n\n{first['source']}"
