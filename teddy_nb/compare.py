@@ -116,7 +116,7 @@ def compare(
     **settings,  # Of the methods by name, such as `teddy={"cfg": cfg}`
 ) -> Results:
     "Distil by several methods, train students and score them; raises `BadInput` for an unknown method or setting"
-    cfg = get_protocol(protocol) if isinstance(protocol, str) else protocol
+    cfg = get_protocol(protocol)
     check_settings(methods, settings)
     seeds = range(min(n_sets or cfg.n_students, cfg.n_students))
     rows = []
@@ -133,10 +133,9 @@ def check_settings(methods: Sequence[str], settings: dict[str, dict]):
     "Raise `BadInput` for an unknown method, or a setting that it does not have"
     if twice := [name for name in methods if list(methods).count(name) > 1]:
         raise BadInput(f"the method {twice[0]} is named twice; name it once")
-    for name in (*methods, *settings):
-        for setting in settings.get(name, {}):
-            if not takes(name, setting):
-                raise BadInput(f"the method {name} has no setting {setting!r}")
-        if name not in methods:
-            raise BadInput(f"settings are given for {name}, which is not compared; add it to the methods")
-        takes(name, "")
+    if idle := settings.keys() - {*methods}:
+        raise BadInput(f"settings are given for {idle.pop()}, which is not compared; add it to the methods")
+    for name in methods:
+        takes(name, "")  # It is known
+        if unknown := [s for s in settings.get(name, {}) if not takes(name, s)]:
+            raise BadInput(f"the method {name} has no setting {unknown[0]!r}")

@@ -376,9 +376,11 @@ def default_recipe(dataset: str, kind: str = "prior") -> Recipe:
 
 
 def get_protocol(
-    name: str | Path,  # One of `PROTOCOLS`, or a TOML file
+    name: str | Path | EvalConfig,  # One of `PROTOCOLS`, a TOML file, or a protocol, which is returned as it is
 ) -> EvalConfig:
     "Return a published protocol, or that of a file, which may be `based_on` one; raises `BadInput` that lists those there are"
+    if isinstance(name, EvalConfig):
+        return name
     known = name in PROTOCOLS
     if not known and not str(name).endswith(".toml"):
         raise BadInput(f"unknown protocol {name!r}; choose one of {', '.join(PROTOCOLS)}, or a TOML file")

@@ -44,15 +44,14 @@ def prune(
     check_prunable(model)
     # DepGraph follows the gradient's graph
     model = copy.deepcopy(model).eval().requires_grad_(True)
-    importance = tp.importance.RandomImportance()
     options = {"pruning_ratio": ratio, "ignored_layers": [last_linear(model)]}
     options["customized_pruners"] = {nn.GroupNorm: GroupPruner()}
+    random, name = tp.importance.RandomImportance(), type(model).__name__
     try:
         with seeded(seed, "prune"):
-            tp.pruner.BasePruner(model, example, importance, **options).step()
+            tp.pruner.BasePruner(model, example, random, **options).step()
         model(example)
     except (RuntimeError, ArithmeticError, ValueError) as e:
-        name = type(model).__name__
         raise BadInput(f"DepGraph cannot prune this {name} ({e}); take another") from e
     return model
 
@@ -105,11 +104,14 @@ def finetune_to(
     model: nn.Module,  # Trained in place
     data: Splits,
     cfg: TrainConfig,  # At most so long
-    target: float,  # Accuracy on the test part, 0..1
+    target: float | None,  # Accuracy on the test part, 0..1; all of `cfg` when None
     seed: int,  # Of order and augmentation
     desc: str = "fine-tuning",  # Of the progress bar
 ) -> float:  # Epochs it took
     "Fine-tune until the accuracy is as near to `target` as the steps in `CHECK_STEPS` allow"
+    if target is None:
+        fit(model, data.train, cfg, seed, desc=desc)
+        return cfg.epochs
     sample = data.test.subset(torch.randperm(len(data.test), generator=generator(0, "finetune"))[:1000])
     steps, nearest = count(1), (math.inf, 0.0, {})
 
@@ -138,12 +140,9 @@ def make_member(
     j: int,  # Number of the member
 ) -> Teacher:
     "Prune a converged network and fine-tune what is left"
-    start, epochs = time.perf_counter(), tuning.epochs
+    start = time.perf_counter()
     model = prune(network.model, example_image(data.train), ratio, seed)
-    if target is None:
-        fit(model, data.train, tuning, seed, desc=f"fine-tuning {j}")
-    else:
-        epochs = finetune_to(model, data, tuning, target, seed, f"fine-tuning {j}")
+    epochs = finetune_to(model, data, tuning, target, seed, f"fine-tuning {j}")
     score = accuracy(model, data.test, dist=dist_state())
     known = {"target_accuracy": target, "seconds": round(time.perf_counter() - start, 2)}
     return make_teacher(model, network.arch, epochs, score, data.train, pool_index=j, **known)

@@ -56,7 +56,7 @@ def sweep(
     "Distil with every combination of the values and score each on a held-out quarter of the training part; raises `BadInput` for an unknown field or a bad value"
     if empty := [k for k, values in grid.items() if not values]:
         raise BadInput(f"{empty[0]} has no values to try; give at least one")
-    cfg = get_protocol(protocol) if isinstance(protocol, str) else protocol
+    cfg = get_protocol(protocol)
     combinations = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     listed = [Trial(c, override(base, c, "sweep"), []) for c in combinations]
     trials = {json_digest(as_values(t.cfg))[:16]: t for t in listed}

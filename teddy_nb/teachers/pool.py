@@ -156,17 +156,6 @@ def at_stages(self: Pool, *epochs: int) -> Pool:  # On the same device
         raise BadInput(f"stage {missing[0]:g} was not kept; choose from {', '.join(f'{s:g}' for s in stages)}")
     return replace(self, kind="prior", teachers=tuple(t for e in epochs for t in kept if t.stage == e)).to(self.device)
 
-
-@patch
-def at_accuracies(self: Pool, low: float, high: float) -> Pool:  # On the same device
-    "Return the same training cut wherever its test accuracy (0..1) lies in this range; raises `BadInput` if it never does"
-    stages = [t.stage for t in self.trajectory if low <= t.accuracy <= high]
-    if not stages:
-        scores = [a for _, a in self.curve] or [self.converged.accuracy]
-        extent = f"{min(scores):.1%} to {max(scores):.1%}"
-        raise BadInput(f"no stage has an accuracy between {low:.1%} and {high:.1%}; the trajectory has {extent}")
-    return self.at_stages(*stages)
-
 # %% ../../nbs/toolkit/teachers/pool.ipynb #7667daa7
 @patch
 def converged_only(self: Pool) -> Pool:
@@ -205,16 +194,13 @@ def check_matches(self: Pool, data: ImageSet):
     for a, b in zip(self.classes, data.classes, strict=True):
         if a != b:
             raise BadInput(f"class {a.index} is {a.folder!r} to the teachers but {b.folder!r} in {data.name}")
-    if (self.channels, self.size) != (data.channels, data.size):
-        raise BadInput(
-            f"the teachers take {self.channels}-channel images of {self.size} pixels, "
-            f"but {data.name} has {data.channels} channels and {data.size} pixels"
-        )
+    kind = lambda images: f"{images.channels}-channel images of {images.size} pixels"
+    if kind(self) != kind(data):
+        raise BadInput(f"the teachers take {kind(self)}, but {data.name} has {kind(data)}")
     if any(abs(a - b) > 2e-3 for a, b in zip(self.mean + self.std, data.mean + data.std, strict=True)):
-        raise BadInput(
-            f"the teachers were trained with mean {self.mean} and std {self.std}, but {data.name} is normalized with "
-            f"{data.mean} and {data.std}; `normalized(data, (pool.mean, pool.std))` gives it theirs"
-        )
+        constants = f"mean {data.mean} and std {data.std}; `normalized(data, (pool.mean, pool.std))` gives it theirs"
+        seen = f"the teachers were trained with mean {self.mean} and std {self.std}"
+        raise BadInput(f"{seen}, but {data.name} is normalized with {constants}")
 
 
 def normalized(
@@ -436,15 +422,15 @@ def keep_every_epoch(
     score: Callable[[], dict[str, float]],  # Scores of the model, 0..1, the first of which is its accuracy
 ) -> Pool:  # Without weak teachers; its trajectory on the CPU
     "Train a network, from the last epoch that is kept, and keep it after every epoch"
-    files = [teacher_file(arch, epoch, None) for epoch in range(1, epochs + 1)]
-    found, start = {file: growing.find(file) for file in files}, time.perf_counter()
+    found = {epoch: growing.find(teacher_file(arch, epoch, None)) for epoch in range(1, epochs + 1)}
+    start = time.perf_counter()
 
     def keep(epoch, loss):
         nonlocal start
         scores, seconds = score(), round(time.perf_counter() - start, 2)
         teacher = make_teacher(model, arch, epoch, next(iter(scores.values())), growing.data.train, seconds=seconds)
         rounded = {k: round(v, 4) for k, v in {"loss": loss, **scores}.items()}
-        found[teacher.file] = growing.keep(teacher, teacher_epoch=epoch, **rounded, seconds=seconds)
+        found[epoch] = growing.keep(teacher, teacher_epoch=epoch, **rounded, seconds=seconds)
         start = time.perf_counter()
 
     if growing.checkpoint and not any(found.values()) and dist_state().is_main_process:
@@ -453,9 +439,8 @@ def keep_every_epoch(
         train(on_epoch=keep, checkpoint=growing.checkpoint, desc="teacher")
     if not all(found.values()):
         raise BadInput(f"{growing.checkpoint} is ahead of the teachers beside it; remove it")
-    trajectory = list(found.values())
-    curve = [(t.stage, t.accuracy) for t in trajectory]
-    return new_pool(growing.data.train, "prior", (), trajectory[-1], curve, trajectory)
+    curve = [(t.stage, t.accuracy) for t in found.values()]
+    return new_pool(growing.data.train, "prior", (), found[epochs], curve, found.values())
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #bec9d373
 def check_pool_folder(folder: str | Path):
@@ -463,8 +448,7 @@ def check_pool_folder(folder: str | Path):
     folder = Path(folder)
     require_folder(folder)
     remove_partials(folder)
-    names = {p.name for p in folder.iterdir()} if folder.exists() else set()
-    left = {n for n in names if not n.endswith((".partial", ".lock"))} - {"log.jsonl"}
+    left = {p.name for p in folder.glob("*") if p.suffix not in (".partial", ".lock")} - {"log.jsonl"}
     if left and not any(n == "trajectory" or n.endswith(".safetensors") for n in left):
         raise BadInput(f"{folder} is not empty and holds no pool; choose another output folder")
 
@@ -475,11 +459,7 @@ def sanity_warnings(pool: Pool, data: Splits) -> list[str]:  # One sentence for 
     pairs = data.test.labels * data.test.n_classes + predict_classes(model, data.test)
     confusion = torch.bincount(pairs.cpu(), minlength=data.test.n_classes**2).view(data.test.n_classes, -1)
     constants = better_constants(model, data) if pool.converged.stage == 0 else None  # From elsewhere
-    return [
-        *_class_warnings(confusion, data.test),
-        *_normalization_warnings(data.train),
-        *([constants] * bool(constants)),
-    ]
+    return [*filter(None, [*_class_warnings(confusion, data.test), *_normalization_warnings(data.train), constants])]
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #075a78ae
 def _class_warnings(confusion, test):
@@ -491,10 +471,9 @@ def _class_warnings(confusion, test):
         yield f"the converged teacher scores {right:.1%} on {test.name}, where guessing scores {chance:.1%}"
     if best > right + 0.1:
         i, j = next((i, j) for i, j in zip(rows, columns, strict=True) if i != j)
-        yield (
-            f"the classes seem to be in another order: the converged teacher calls most of {test.classes[i].name!r} "
-            f"{test.classes[j].name!r}, and would score {best:.1%} instead of {right:.1%} with its classes rearranged"
-        )
+        swap = f"the converged teacher calls most of {test.classes[i].name!r} {test.classes[j].name!r}"
+        scores = f"would score {best:.1%} instead of {right:.1%} with its classes rearranged"
+        yield f"the classes seem to be in another order: {swap}, and {scores}"
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #0e0f28b6
 def _normalization_warnings(train):

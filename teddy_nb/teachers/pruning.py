@@ -39,11 +39,9 @@ def apply_channel_config(
     config: dict[str, list[int]],  # As `channel_config` returned it
 ) -> nn.Module:  # The same network with new layers of those widths, freshly initialised
     "Give every layer the channel counts in `config`; raises `BadInput` for counts that pruning could not have left"
-    own = channel_config(model)
+    own, fits = channel_config(model), lambda n, most: type(n) is int and 1 <= n <= most
     for name, counts in config.items():
-        if len(counts) != len(own.get(name, ())) or not all(
-            type(n) is int and 1 <= n <= m for n, m in zip(counts, own[name], strict=True)
-        ):
+        if len(counts) != len(own.get(name, ())) or not all(map(fits, counts, own[name])):
             raise BadInput(f"the layer {name!r:.60} cannot have the channel counts {short_repr(counts)}")
         try:
             model.set_submodule(name, _with_widths(model.get_submodule(name), counts))

@@ -103,15 +103,11 @@ class MuonAdamW:
         muon = optim.Muon(self.matrices, momentum=cfg.momentum, adjust_lr_fn="match_rms_adamw", **common)
         adamw = optim.AdamW([p for p in model.parameters() if p in others], betas=cfg.betas, **common)
         self.parts, self.param_groups = (muon, adamw), muon.param_groups + adamw.param_groups
+        self.zero_grad = model.zero_grad
 
     @staticmethod
     def matrix(p: Tensor, like: Tensor) -> Tensor:  # A view of `like`, which is laid out as `p`: `[outputs, rest]`
         return (like if p.is_contiguous() else like.movedim(1, -1)).flatten(1)
-
-    def zero_grad(self):
-        self.parts[1].zero_grad()
-        for p in self.hidden:
-            p.grad = None
 
     def step(self):
         for p, m in zip(self.hidden, self.matrices, strict=True):
@@ -191,12 +187,8 @@ class TrainAugment:
         for idx, x, y in self.data.batches(batch_size, order, partial(self.read, epoch)):
             yield self.apply(epoch, idx, self.data.normalize(x)), y
 
-    def apply(
-        self,
-        epoch: int,  # Counted from 0
-        idx: Tensor,  # `[B]` indices of the images
-        x: Tensor,  # Normalized `[B, C, H, W]`
-    ) -> Tensor:  # Augmented `[B, C, H, W]`; images on disk unchanged, for `read` has augmented them
+    def apply(self, epoch: int, idx: Tensor, x: Tensor) -> Tensor:
+        "Return the normalized images `[B, C, H, W]` of indices `[B]` augmented; those on disk as they are, for `read` has done so"
         return x if self.on_disk or self.cfg == AffineConfig() else apply_affine(x, self.theta(epoch)[idx])
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #dbfe0337
@@ -216,10 +208,9 @@ def epoch_batches(
     order = order[dist.process_index :: dist.num_processes][: len(order) // dist.num_processes]
     order = order if augment.on_disk else order.to(augment.data.device)  # One transfer an epoch, not one a step
     per_epoch = max(1, math.ceil(len(order) / cfg.batch_size))
+    batches = augment.batches(epoch, order, cfg.batch_size)
     if get_batch:
         batches = (get_batch(epoch, idx) for idx in split_evenly(order, cfg.batch_size))
-    else:
-        batches = augment.batches(epoch, order, cfg.batch_size)
     steps = min(per_epoch, round((cfg.epochs - epoch) * per_epoch))
     for n, (x, target) in enumerate(islice(batches, steps), 1):
         yield epoch + n / per_epoch, x, target
@@ -316,14 +307,6 @@ def _wrapped(model, cfg, dist):
     net = DistributedDataParallel(model) if dist.num_processes > 1 else model
     return torch.compile(net, dynamic=False) if cfg.compile and can_compile() else net
 
-
-def _share_buffers(model, dist):
-    "Give all processes the running averages of the first"
-    if dist.num_processes > 1:
-        from accelerate.utils import broadcast  # Its import and its calls make the process state
-
-        broadcast(list(model.buffers()))
-
 # %% ../../nbs/toolkit/teachers/training.ipynb #b1869061
 def read_losses(losses: list, desc: str):
     "Bring losses that are still on the device to the host; raises `BadInput` if one is not finite"
@@ -367,7 +350,8 @@ def fit(
         losses.append(total / max(1, n) if recorded else float(total) / max(1, n))
         if not recorded or (epoch + 1) % READ_EVERY == 0 or epoch + 1 == epochs:
             read_losses(losses, desc)
-        _share_buffers(model, dist)
+        for running_average in model.buffers() if dist.num_processes > 1 else ():
+            torch.distributed.broadcast(running_average, src=0)
         if on_epoch:
             on_epoch(epoch + 1, losses[-1])
         if checkpoint and dist.is_main_process:
@@ -402,7 +386,5 @@ def accuracy(
     local = torch.arange(len(data))[dist.process_index :: dist.num_processes]
     correct = (predict_classes(model, data, local) == data.labels[local.to(data.device)]).sum()
     if dist.num_processes > 1:
-        from accelerate.utils import reduce
-
-        correct = reduce(correct, "sum")
+        torch.distributed.all_reduce(correct)
     return correct.item() / len(data)
