@@ -76,12 +76,8 @@ def find_ratio(
     return best
 
 # %% ../nbs/02_pool_post.ipynb #f60ccaff
-def target_accuracies(
-    curve: Sequence[tuple[int, float]],  # Epoch and accuracy of a training
-    window: tuple[int, int],  # First and last epoch to follow
-    size: int,  # How many
-) -> list[float]:  # Accuracies, 0..1
-    "Return accuracies at even distances along a training curve"
+def target_accuracies(curve: Sequence[tuple[int, float]], window: tuple[int, int], size: int) -> list[float]:  # 0..1
+    "Return accuracies at even distances along a training curve, from the first to the last epoch of `window`"
     return np.interp(np.linspace(*window, size), *zip(*curve, strict=True)).tolist()
 
 # %% ../nbs/02_pool_post.ipynb #251bdeb9
@@ -148,14 +144,8 @@ def make_member(
     return make_teacher(model, network.arch, epochs, score, data.train, pool_index=j, **known)
 
 # %% ../nbs/02_pool_post.ipynb #8ed6d8b7
-def make_members(
-    growing: GrowingPool,
-    network: Teacher,  # The converged one
-    cfg: PostPoolConfig,
-    seed: int,  # Member `j` is pruned and fine-tuned with `seed + j`
-    targets: Sequence[float] | None = None,  # Accuracies to stop at, 0..1
-) -> list[Teacher]:
-    "Prune the network and fine-tune it, once for each member"
+def make_members(growing: GrowingPool, network: Teacher, cfg: PostPoolConfig, seed: int, targets=None) -> list[Teacher]:
+    "Prune the converged network and fine-tune it to each target, member `j` with `seed + j`"
     train, members = growing.data.train, []
     network.model.to(train.device)
     ratio = find_ratio(network.model, example_image(train), cfg.macs_ratio * network.macs)

@@ -11,6 +11,7 @@ from teddy_nb.data.datasets import load_data
 from teddy_nb.pool_post import prune_pool
 from teddy_nb.pool_prior import train_pool
 from teddy_nb.runs.store import Store
+from teddy_nb.students.epoch_augment import StudentAugConfig, StudentAugment
 from teddy_nb.teachers.models import register_model
 from teddy_nb.teachers.pool import Pool, load_pool
 from teddy_nb.teachers.training import fit, new_model, predict_classes
@@ -55,8 +56,6 @@ def test_the_average_of_the_weights_is_what_is_scored(data):
     plain = student_score(few, None, data.test, replace(cfg, ema=None), 3)
     found = student_score(few, None, data.test, cfg, 3)
     assert found != plain
-    from teddy_nb.students.epoch_augment import StudentAugConfig, StudentAugment
-
     fit(model, few, BRIEF, 3, StudentAugment(few, StudentAugConfig.from_eval(cfg, 3)), on_step=look)
     average = steps[0]
     for step in steps[1:]:

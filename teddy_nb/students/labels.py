@@ -76,10 +76,9 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16}
 
 
 def label_size(
-    label_format: str,  # `float32`, `float16`, or `topK` such as `top5`
-    n_classes: int,
-) -> int:  # Bytes of one label: a probability per class, or K of float16 with their class numbers
-    "Return how many bytes a label takes; raises `BadInput` if there is no such format"
+    label_format: str, n_classes: int
+) -> int:  # Bytes: a probability per class, or K of float16 with their class numbers
+    "Return the size of a label in `float32`, `float16` or `topK` such as `top5`; raises `BadInput` if there is no such format"
     if label_format in DTYPES:
         return n_classes * DTYPES[label_format].itemsize
     top = re.fullmatch(r"top(\d+)", label_format)
@@ -96,21 +95,17 @@ def _class_dtype(n_classes):
 
 # %% ../../nbs/toolkit/students/labels.ipynb #b188e39e
 def encode(
-    p: Tensor,  # Probabilities `[N, classes]`
-    label_format: str,  # As for `label_size`
+    p: Tensor, label_format: str
 ) -> dict[str, Tensor]:  # `probabilities [N, classes]`; or `values` and `classes` `[N, K]`
-    "Return labels as they are stored"
+    "Return probabilities `[N, classes]` as they are stored in a format of `label_size`"
     if label_format in (*DTYPES, "fixed"):
         return {"probabilities": p.to(DTYPES.get(label_format, torch.float32))}
     values, classes = p.cpu().topk(int(label_format[3:]), dim=1)
     return {"values": values.half(), "classes": classes.to(_class_dtype(p.shape[1]))}
 
 
-def decode(
-    tensors: dict[str, Tensor],  # From `encode`
-    n_classes: int,
-) -> Tensor:  # Probabilities `[N, classes]`, float32
-    "Return stored labels as probabilities"
+def decode(tensors: dict[str, Tensor], n_classes: int) -> Tensor:  # Probabilities `[N, classes]`, float32
+    "Return what `encode` stored as probabilities"
     if "probabilities" in tensors:
         return tensors["probabilities"].float()
     values, classes = tensors["values"].float(), tensors["classes"].long()
@@ -134,13 +129,8 @@ class LabelPlan(NamedTuple):
         return 1 if self.label_format == "fixed" else self.epochs
 
 # %% ../../nbs/toolkit/students/labels.ipynb #f6c0338b
-def plan_storage(
-    label_format: str,  # As for `label_size`, or a budget such as `2MB`
-    epochs: int,
-    images: int,
-    n_classes: int,
-) -> LabelPlan:
-    "Return how labels are stored; raises `BadInput` if nothing fits the budget"
+def plan_storage(label_format: str, epochs: int, images: int, n_classes: int) -> LabelPlan:
+    "Return how labels are stored in a format of `label_size`, or a budget such as `2MB`; raises `BadInput` if nothing fits it"
     size = lambda label_format: images * label_size(label_format, n_classes)  # Bytes of an epoch
     chosen, n, budget = label_format, epochs, re.fullmatch(rf"(\d+(?:\.\d+)?) ?({'|'.join(UNITS)})", label_format)
     if budget:
@@ -164,13 +154,8 @@ def pool_state(pool: Pool) -> list[Tensor]:
     return [v for t in pool.teachers for v in t.model.state_dict().values()]
 
 
-def plan_labels(
-    cfg: EvalConfig,
-    images: int,  # That a student sees in an epoch
-    n_classes: int,
-    pool: Pool | None,  # Gives soft labels
-) -> LabelPlan:
-    "Return what the labels of a protocol take; raises `BadInput` if nothing fits its budget"
+def plan_labels(cfg: EvalConfig, images: int, n_classes: int, pool: Pool | None) -> LabelPlan:
+    "Return what a protocol's labels of so many images an epoch take; raises `BadInput` if nothing fits its budget"
     epochs = int(cfg.training.epochs)
     if not cfg.is_soft:
         return LabelPlan("hard", epochs, 0, "hard")
@@ -218,12 +203,7 @@ class SoftLabels:
 EPOCH = "epoch-{:05d}"  # Name of an epoch's item, counted from 0
 
 
-def label_key(
-    augment: StudentAugment,
-    pool: Pool,
-    temperature: float | None,  # As for `ensemble`
-    plan: LabelPlan,
-) -> dict:  # JSON values
+def label_key(augment: StudentAugment, pool: Pool, temperature: float | None, plan: LabelPlan) -> dict:  # JSON values
     "Return what stored labels depend on, but for the number of the epoch"
     data = augment.data
     key = {"label_format": plan.label_format, "number of epochs": plan.epochs, "classes": data.n_classes}
@@ -259,12 +239,8 @@ def make_labels(
     return SoftLabels(augment, plan, partial(read_epoch, store.folder, key))
 
 
-def read_epoch(
-    folder: Path,
-    key: dict,  # From `label_key`
-    epoch: int,  # Counted from 0
-) -> Tensor:  # Probabilities `[N, classes]`, float32 on the CPU
-    "Read the labels of an epoch; raises `BadInput` if they are absent, damaged or belong to something else"
+def read_epoch(folder: Path, key: dict, epoch: int) -> Tensor:  # Probabilities `[N, classes]`, float32 on the CPU
+    "Read the labels of an epoch, counted from 0; raises `BadInput` if they are absent, damaged or of another `label_key`"
     item = read_item(folder / f"{EPOCH.format(epoch)}.safetensors", {**key, "epoch": epoch})
     return decode(item.tensors, key["classes"])
 

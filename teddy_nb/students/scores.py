@@ -10,8 +10,7 @@ __all__ = ['RANDOM_REAL', 'RANDOM_EQUAL_BYTES', 'Row', 'StudentScores', 'check_r
 # %% ../../nbs/toolkit/students/scores.ipynb #c3fc4bca
 import csv
 import json
-from dataclasses import dataclass
-from dataclasses import fields as dataclass_fields
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from statistics import mean
@@ -207,8 +206,8 @@ def describe_origin(p: dict) -> list[str]:  # `p`: a protocol, as a `Result` has
     flat = lambda values: {**values, **values["training"], "training": None}
     published, own = flat(json.loads(json.dumps(as_values(get_protocol(p["name"]))))), flat(p)
     fixed = {"n_students", "batch_size"} if "batch_by_images" in p else {"n_students"}
-    fields = [f.name for kind in (EvalConfig, TrainConfig) for f in dataclass_fields(kind) if f.name not in fixed]
-    changed = [name for name in fields if published.get(name) != own.get(name)]
+    names = [f.name for kind in (EvalConfig, TrainConfig) for f in fields(kind) if f.name not in fixed]
+    changed = [name for name in names if published.get(name) != own.get(name)]
     return [f"protocol {p['name']}" + f" with other {', '.join(changed)}" * bool(changed)]
 
 # %% ../../nbs/toolkit/students/scores.ipynb #d593316d
@@ -229,11 +228,8 @@ def _repr_markdown_(self: Result):
 RANDOM_REAL, RANDOM_EQUAL_BYTES = "random real images", "random real images, equal bytes"
 
 
-def above(
-    row: Result,
-    baseline: Result,  # Of random images
-) -> str:
-    "Return a sentence: by how many points a row is above random images, with the 95 % interval"
+def above(row: Result, baseline: Result) -> str:
+    "Return a sentence: by how many points a row is above a baseline of random images, with the 95 % interval"
     gap, students = row.mean - baseline.mean, min(len(row.accuracy), len(baseline.accuracy))
     lead = f"{row.method}, {row.labels} labels: {gap:+.1f} points beside {baseline.method}"
     if students < 2:

@@ -41,12 +41,8 @@ from .models import build_model
 AUX_HEADS = ("aux1", "aux2", "AuxLogits", "aux_logits")
 
 
-def new_model(
-    name: str,  # A name `build_model` knows
-    data: ImageSet,  # Gives channels, classes and size
-    seed: int,  # Of the initial weights
-) -> nn.Module:  # On the data's device
-    "Return a network for `data`, initialised from `seed`; raises `BadInput` for an unknown name"
+def new_model(name: str, data: ImageSet, seed: int) -> nn.Module:  # On the data's device
+    "Return a network, by a name that `build_model` knows, for `data`, initialised from `seed`; raises `BadInput` for an unknown name"
     with seeded(seed, "init"):
         model = build_model(name, data.channels, data.n_classes, data.size).to(data.device)
     for head in AUX_HEADS:
@@ -224,27 +220,16 @@ def learning_rate(cfg: TrainConfig, epoch: int) -> float:
     return cfg.lr * (1 + math.cos(math.pi * epoch / (max(1, math.ceil(cfg.epochs)) * (cfg.smoothing or 1)))) / 2
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #2588e6ea
-def save_checkpoint(
-    path: Path,
-    model: nn.Module,
-    optimizer: optim.Optimizer,
-    key: dict,  # What the training is, JSON values; only the same training may resume from the file
-    losses: list[float],  # Mean loss of each epoch so far
-):
-    "Replace the checkpoint"
+def save_checkpoint(path: Path, model: nn.Module, optimizer: optim.Optimizer, key: dict, losses: list[float]):
+    "Replace the checkpoint of the training that `key` describes, with its mean loss of each epoch so far"
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{i}.{k}": v for k, v in state.items() if v is not None}
     write_item(path, Item(tensors, {"losses": losses}), key)
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #77b978a4
-def load_checkpoint(
-    path: Path | None,
-    model: nn.Module,  # Changed in place; already in its memory format
-    optimizer: optim.Optimizer,  # Changed in place
-    key: dict,  # As `save_checkpoint` was given it
-) -> list[float]:  # Mean loss of each epoch so far; empty if there is no file
-    "Resume from a checkpoint; raises `BadInput` if it is damaged or belongs to another training"
+def load_checkpoint(path: Path | None, model: nn.Module, optimizer: optim.Optimizer, key: dict) -> list[float]:
+    "Resume a network in its memory format, and return its losses, none without a file; raises `BadInput` if that is damaged or another training's"
     if not (path and path.exists()):
         return []
     tensors, metadata = read_item(path, key)
