@@ -8,12 +8,11 @@ __all__ = ['CHECK_STEPS', 'prune', 'find_ratio', 'target_accuracies', 'finetune_
 
 # %% ../nbs/02_pool_post.ipynb #f077ca22
 import copy
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import count
-from operator import itemgetter
 
 import numpy as np
 import torch
@@ -56,12 +55,8 @@ def prune(
     return model
 
 # %% ../nbs/02_pool_post.ipynb #6f00a113
-def find_ratio(
-    model: nn.Module,  # Left as it is
-    example: Tensor,  # One image `[1, C, H, W]`, on the model's device
-    target: float,  # Multiply-adds that should be left
-) -> float:  # Share of channels to remove
-    "Find the uniform pruning ratio that leaves `target` multiply-adds; raises `BadInput` if none comes within a tenth of it"
+def find_ratio(model: nn.Module, example: Tensor, target: float) -> float:  # Share of channels to remove
+    "Find the uniform pruning ratio that leaves `target` multiply-adds of an image `[1, C, H, W]`; raises `BadInput` if none comes within a tenth"
     macs, low, high = count_macs(model, example), 0.0, 0.99
     if not 0 < target <= macs:
         raise BadInput(f"a target of {target:.3g} multiply-adds is not between 0 and the network's own {macs:.3g}")
@@ -82,10 +77,9 @@ def target_accuracies(curve: Sequence[tuple[int, float]], window: tuple[int, int
 
 # %% ../nbs/02_pool_post.ipynb #251bdeb9
 def finetune_schedule(
-    cfg: PostPoolConfig,  # Its `finetune` is the longest, with the largest learning rate
-    targets: Sequence[float] | None = None,  # Accuracies to stop at, 0..1; without them the epochs rise from zero
-) -> list[tuple[TrainConfig, float | None]]:  # One fine-tuning a member, and its target
-    "Return learning rates from the largest to the smallest; epochs from zero on, or until a target is met (Table 4)"
+    cfg: PostPoolConfig, targets: Sequence[float] | None = None
+) -> list[tuple[TrainConfig, float | None]]:
+    "Return learning rates from the largest to the smallest, with epochs from zero on, or with accuracies to stop at, 0..1 (Table 4)"
     longest, steps = cfg.finetune, [j / max(1, cfg.size - 1) for j in range(cfg.size)]
     rates = [longest.lr * (cfg.finetune_min_lr / longest.lr) ** s for s in steps]
     if targets is None:
@@ -109,13 +103,13 @@ def finetune_to(
         fit(model, data.train, cfg, seed, desc=desc)
         return cfg.epochs
     sample = data.test.subset(torch.randperm(len(data.test), generator=generator(0, "finetune"))[:1000])
-    steps, nearest = count(1), (math.inf, 0.0, {})
+    steps, nearest = count(1), (float("inf"), 0.0, {})
 
     def reaches(epochs_done):
         nonlocal nearest
         score = accuracy(model, sample, dist=dist_state())
         found = abs(score - target), epochs_done, copy.deepcopy(model.state_dict())
-        nearest = min(nearest, found, key=itemgetter(0))
+        nearest = min(nearest, found, key=lambda n: n[0])
         return score >= target
 
     start = reaches(0.0)
@@ -172,9 +166,8 @@ def prune_pool(
         check_value("targets", tuple(targets), [Number(0, 1, open=True)] * cfg.size)
 
     def make(growing):
-        source = converged
-        if source is None:
-            source = train_trajectory(data, recipe.model, cfg.training, recipe.seed, store / "trajectory")
+        trained = partial(train_trajectory, data, recipe.model, cfg.training, recipe.seed, store / "trajectory")
+        source = trained() if converged is None else converged
         network, curve = parts(source)
         network = replace(network, seconds=source.seconds)  # Of its whole training
         growing.find(network.file) or growing.keep(network)

@@ -39,12 +39,6 @@ class StudentAugConfig:
         augment = AffineConfig() if cfg.augmentation.startswith("dsa") else cfg.training.augment
         return StudentAugConfig(cfg.augmentation, augment, cfg.training.batch_size, seed, cfg.transform)
 
-    @staticmethod
-    def from_json(values: dict) -> "StudentAugConfig":  # `values`: as `asdict` and JSON leave it
-        "Return the augmentation that a file names"
-        affine = {k: tuple(v) if isinstance(v, list) else v for k, v in values["augment"].items()}
-        return StudentAugConfig(**{**values, "augment": AffineConfig(**affine)})
-
 # %% ../../nbs/toolkit/students/epoch_augment.ipynb #89f92cbc
 MAX_CACHED_BYTES = 2**29  # Of a set as float32; up to here an epoch is augmented at once
 TRANSFORMS = {"randaugment": RandAugment()}  # By name

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..config import EvalConfig, as_values
+from ..config import EvalConfig, as_values, make_config
 from ..core.errors import BadInput, plural
 from ..data.augment import AffineConfig
 from ..runs.distilled_set import DistilledSet, read_set
@@ -61,13 +61,8 @@ def choose_labellers(
 LABEL_BATCH = 250  # Images that the pool labels in one pass
 
 
-def predict_epoch(
-    augment: StudentAugment,  # What the student sees
-    pool: Pool,  # On the images' device
-    temperature: float | None,  # As for `ensemble`
-    epoch: int,  # Counted from 0
-) -> Tensor:  # `[N, classes]`
-    "Return the pool's predictions for all images as augmented in `epoch`"
+def predict_epoch(augment: StudentAugment, pool: Pool, temperature: float | None, epoch: int) -> Tensor:
+    "Return `ensemble`'s predictions `[N, classes]` for all images as augmented in `epoch`, counted from 0"
     idx = torch.arange(len(augment.data), device=augment.data.device)
     return torch.cat([ensemble(pool, augment(epoch, i)[0], temperature) for i in idx.split(LABEL_BATCH)])
 
@@ -169,24 +164,15 @@ def plan_labels(cfg: EvalConfig, images: int, n_classes: int, pool: Pool | None)
 
 # %% ../../nbs/toolkit/students/labels.ipynb #1802cb04
 class SoftLabels:
-    "Images of a set and their soft labels: a function of epoch and image"
+    "Images of a set and their soft labels `[N, classes]`, read for each epoch, or once if they are fixed, for `augment` to mix"
 
-    def __init__(
-        self,
-        augment: StudentAugment,  # What the student sees; it mixes fixed labels
-        plan: LabelPlan,
-        read: Callable[[int], Tensor],  # From an epoch to `[N, classes]`; fixed labels are those of epoch 0
-    ):
+    def __init__(self, augment: StudentAugment, plan: LabelPlan, read: Callable[[int], Tensor]):
         self.augment, self.plan, self.read, self.is_fixed = augment, plan, read, plan.label_format == "fixed"
         augment.targets = self.of_epoch(0) if self.is_fixed else augment.targets
 
-    def __call__(
-        self,
-        epoch: int,  # Counted from 0; after the last one that is labelled the first comes again
-        idx: Tensor,  # `[B]` which images
-    ) -> tuple[Tensor, Tensor]:  # Normalized images `[B, C, H, W]`; probabilities, or logits, `[B, classes]`
-        "Return the augmented images `idx` of `epoch` and their labels"
-        epoch %= self.plan.epochs
+    def __call__(self, epoch: int, idx: Tensor) -> tuple[Tensor, Tensor]:
+        "Return the images `idx` of an epoch, normalized `[B, C, H, W]`, and probabilities, or logits, `[B, classes]`"
+        epoch %= self.plan.epochs  # After the last one that is labelled the first comes again
         x, mixed = self.augment(epoch, idx)
         return x, mixed if self.is_fixed else self.of_epoch(epoch)[idx]
 
@@ -293,5 +279,5 @@ def load_distilled(
     if key["temperature"] is None:
         raise BadInput(f"{where} holds logits, and a data set gives probabilities; make labels without loss mse")
     del key["epoch"]
-    augment = StudentAugment(data, StudentAugConfig.from_json(key["augmentation"]))
+    augment = StudentAugment(data, make_config(StudentAugConfig, key["augmentation"], where="labels"))
     return LabelledSet(data, SoftLabels(augment, plan, partial(read_epoch, where, key)))

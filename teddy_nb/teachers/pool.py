@@ -68,12 +68,8 @@ class Teacher(Checked):
         return f"Teacher({self.arch}, {self.stage:g} epoch{'s' * (self.stage != 1)}, {self.accuracy:.1%})"
 
 
-def teacher_file(
-    arch: str,
-    stage: float,  # Epochs
-    pool_index: int | None,  # Of a pruned network
-) -> str:
-    "Return the name of a teacher's file of weights"
+def teacher_file(arch: str, stage: float, pool_index: int | None) -> str:
+    "Return the name of a teacher's file of weights: by its epochs, or by its number in the pool if it was pruned"
     return f"{arch}-{stage:g}.safetensors" if pool_index is None else f"{arch}-pruned-{pool_index}.safetensors"
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #27521df4
@@ -203,11 +199,8 @@ def check_matches(self: Pool, data: ImageSet):
         raise BadInput(f"{seen}, but {data.name} is normalized with {constants}")
 
 
-def normalized(
-    data: Splits,
-    mean_std: tuple,  # Mean and standard deviation of each channel, of pixels in 0..1
-) -> Splits:  # The same images
-    "Return the data with other constants of normalization; raises `BadInput` for other numbers of channels"
+def normalized(data: Splits, mean_std: tuple) -> Splits:
+    "Return the data with another mean and std of each channel, of pixels in 0..1; raises `BadInput` for other numbers of channels"
     mean, std = (tuple(map(float, values)) for values in mean_std)
     return Splits(*(replace(part, mean=mean, std=std) for part in data))
 
@@ -230,12 +223,8 @@ def from_model(
     return new_pool(train, "single", [teacher], teacher)
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #1e74d8e5
-def read_teacher(
-    path: Path,
-    images: ImageSet | Pool,  # Whose channels, size and classes it has
-    settings: dict | None = None,  # It must have been made with, JSON values; any when None
-) -> Teacher:  # On the CPU
-    "Rebuild one teacher; raises `BadInput` for a damaged file and an impossible header"
+def read_teacher(path: Path, images: ImageSet | Pool, settings: dict | None = None) -> Teacher:  # On the CPU
+    "Rebuild a teacher of such images; raises `BadInput` for a damaged file, an impossible header, and other settings if any are given"
     weights, entry = read_item(path, settings)
     try:
         model = _empty_model(entry["arch"], entry["channel_config"], images)
@@ -292,10 +281,9 @@ def check_manifest(m: Pool):
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #f9a35d2b
 def read_manifest(
-    folder: Path,
-    settings: dict | None = None,  # It must have been made with, JSON values; any when None
-) -> tuple[Pool, dict]:  # With files in the place of teachers; what it was made with
-    "Read the manifest of a pool; raises `BadInput` if it is absent, altered, impossible or made with other settings"
+    folder: Path, settings: dict | None = None
+) -> tuple[Pool, dict]:  # With the settings it was made with
+    "Read a pool with files in the place of teachers; raises `BadInput` if it is absent, altered, impossible or made with other settings"
     path = folder / "manifest.safetensors"
     if not path.exists():
         if any(folder.glob("*.safetensors")) or (folder / "trajectory").exists():
@@ -505,7 +493,7 @@ def better_constants(model: nn.Module, data: Splits) -> str | None:  # None if t
         mean, std = ([round(v, 4) for v in values] for values in constants)
         return (
             f"the network scores {here:.1%} on {test.name} with mean {test.mean} and std {test.std}, but {score:.1%} "
-            f"with {name}, mean {mean} and std {std}; `normalized(data, mean_std)` gives the data these"
+            f"with {name}, mean {mean} and std {std}; `normalized(data, mean_std)`, or --mean and --std, gives the data these"
         )
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #4a4b96e8

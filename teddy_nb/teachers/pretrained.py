@@ -155,11 +155,11 @@ def _from_timm(arch, name):
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #e84a8aca
 def match_class_names(weights: Pretrained, n: int, train: ImageSet) -> list[int]:  # A row for each class of the data
     "Find the data's classes among the `n` of the weights, or take as many in their order; raises `BadInput` otherwise"
-    rows = {}
+    rows, plain = {}, lambda label: str(label).lower().replace("_", " ")
     for i, label in [*enumerate(weights.categories), *enumerate(imagenet_wnids() if n == 1000 else ())]:
-        rows.setdefault(_plain(label), []).append(i)
+        rows.setdefault(plain(label), []).append(i)
     known = {label: i for label, (i, *others) in rows.items() if not others}
-    found = [known.get(_plain(c.folder), known.get(_plain(c.name))) for c in train.classes]
+    found = [known.get(plain(c.folder), known.get(plain(c.name))) for c in train.classes]
     if n == train.n_classes and found.count(None) == n:
         return list(range(n))
     if None in found or len({*found}) < len(found):
@@ -169,10 +169,6 @@ def match_class_names(weights: Pretrained, n: int, train: ImageSet) -> list[int]
             f"theirs; name the folder by WordNet id or class name, or train a network on {train.name} first"
         )
     return found
-
-
-def _plain(label):
-    return str(label).lower().replace("_", " ")
 
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #47db3d0a
 def select_classes(weights: Pretrained, model: nn.Module, arch: str, train: ImageSet) -> dict[str, Tensor]:

@@ -254,19 +254,17 @@ def training_key(model: nn.Module, data: ImageSet, cfg: TrainConfig, seed: int, 
 READ_EVERY = 10  # Epochs between two looks at the losses of recorded steps, each of which waits for the device
 
 
-def set_rate(group: dict, lr: float):
-    "Set the learning rate of an optimizer's group, in place where it is a tensor"
-    group["lr"] = group["lr"].fill_(lr) if isinstance(group["lr"], Tensor) else lr
+def set_rate(optimizer: optim.Optimizer, lr: float):
+    "Set the learning rate of an optimizer, in place where it is a tensor"
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"].fill_(lr) if isinstance(group["lr"], Tensor) else lr
 
 
 def recorded_step(
-    model: nn.Module,
-    net: nn.Module,  # The same, compiled perhaps
-    optimizer: optim.Optimizer,  # Its rate becomes a tensor, which recorded steps read
-    loss: Callable[[Tensor, Tensor], Tensor],
-    precision: str = "fp32",
-) -> Callable[[Tensor, Tensor], Tensor]:  # From images and targets to the loss, which the next step overwrites
-    "Return `train_step` from tensors that stay where they are, one CUDA graph for each shape"
+    model: nn.Module, net: nn.Module, optimizer: optim.Optimizer, loss: Callable, precision="fp32"
+) -> Callable:
+    "Return `train_step` of a network, and of `net`, the same compiled perhaps, from tensors that stay where they are, one CUDA graph a shape"
+    # The optimizer's rate becomes a tensor, which recorded steps read; the next step overwrites the loss
     device, places = next(model.parameters()).device, {}
     graphs = Graphs(device, lambda: [*model.parameters(), *model.buffers(), *optimizer_tensors(optimizer)])
     for group in optimizer.param_groups:
@@ -307,12 +305,11 @@ def fit(
     seed: int,  # Of order, augmentation and dropout
     get_batch: Callable | None = None,  # `(epoch, idx) -> inputs, targets`; augmented images and labels when None
     loss: Callable = F.cross_entropy,  # `(logits, targets) -> scalar`
-    on_epoch: Callable
-    | None = None,  # `(epochs done, mean loss)`, called after each epoch; a recorded loss is a tensor
-    on_step: Callable | None = None,  # `(epochs done) -> whether to stop`, called after each step
+    on_epoch: Callable | None = None,  # `(epochs done, mean loss)`, after each epoch; a recorded loss is a tensor
+    on_step: Callable | None = None,  # `(epochs done) -> whether to stop`, after each step
     checkpoint: Path | None = None,  # Where to resume from if it exists; replaced after each epoch
     desc: str = "training",  # Of the progress bar
-    alone: bool = False,  # In this process, its steps recorded where that can be, as students; else all processes share each step
+    alone: bool = False,  # As students, with recorded steps where that can be; else all processes share each step
 ) -> list[float]:  # Mean loss of every epoch
     "Train `model` on `data`; raises `BadInput` if the loss is not finite or the checkpoint is not this training's"
     dist = ALONE if alone else dist_state()
@@ -324,8 +321,7 @@ def fit(
     step = recorded_step(model, net, optimizer, loss, cfg.precision) if recorded else step
     for epoch in tqdm(range(len(losses), epochs), desc, leave=False, initial=len(losses), total=epochs):
         net.train()
-        for group in optimizer.param_groups:
-            set_rate(group, learning_rate(cfg, epoch))
+        set_rate(optimizer, learning_rate(cfg, epoch))
         total, n = 0.0, 0
         with seeded(seed, "epoch", epoch, dist.process_index):
             for done, x, target in epoch_batches(augment, cfg, seed, epoch, get_batch, dist):
@@ -362,12 +358,8 @@ def predict_classes(
     return torch.cat(batches)
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #7b609e58
-def accuracy(
-    model: nn.Module,
-    data: ImageSet,  # On the device where the model is
-    dist: SingleProcess = ALONE,  # Processes that share the images
-) -> float:  # Share of images whose highest logit is their label, 0..1
-    "Return the top-1 accuracy"
+def accuracy(model: nn.Module, data: ImageSet, dist: SingleProcess = ALONE) -> float:
+    "Return the share of images, 0..1, whose highest logit is their label; the processes of `dist` share the work"
     local = torch.arange(len(data))[dist.process_index :: dist.num_processes]
     correct = (predict_classes(model, data, local) == data.labels[local.to(data.device)]).sum()
     if dist.num_processes > 1:
