@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from teddy_nb.cli import read_data_and_weights
+from teddy_nb.cli import read_data_and_weights, run_command
 from teddy_nb.config import PostPoolConfig, PriorPoolConfig, TrainConfig, get_protocol, get_recipe
 from teddy_nb.core.errors import BadInput
 from teddy_nb.data.datasets import load_data
@@ -88,3 +89,12 @@ def test_a_command_takes_the_constants_of_foreign_weights(tmp_path):
     for wrong, sentence in ((("0.25", ""), "give all three"), (("a", "0.5"), "'a' is no list"), (("2", "1"), "mean")):
         with pytest.raises(BadInput, match=sentence):
             read(mean_std=wrong)
+
+
+def test_a_command_leaves_the_group_of_its_processes(monkeypatch):
+    left = []
+    state = SimpleNamespace(num_processes=2, is_main_process=True, destroy_process_group=lambda: left.append("left"))
+    monkeypatch.setattr("teddy_nb.core.devices.dist_state", lambda: state)
+    monkeypatch.setattr("teddy_nb.cli.teddy_export", lambda: left.append("done"))
+    run_command("teddy_export", [])
+    assert left == ["done", "left"]
