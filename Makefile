@@ -16,7 +16,7 @@ save: $(READY)  ## NB=nbs/x.ipynb: export, run, save and clean a notebook; FLAGS
 docs: $(READY)  ## the site, in _docs
 	@command -v quarto >/dev/null || \
 	  { echo "make docs needs Quarto 1.7.31; install it from https://quarto.org/docs/download and run make docs again" >&2; exit 2; }
-	PATH="$(CURDIR)/$(BIN):$$PATH" nbdev_docs
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=tools nbdev_docs
 
 gpu: $(READY)  ## what only a GPU can show, in slices of at most nine minutes; again until all is done
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/gpu.py

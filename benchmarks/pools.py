@@ -23,8 +23,7 @@ from teddy_nb.data.datasets import load_data
 from teddy_nb.data.images import ClassInfo, ImageSet, Splits
 from teddy_nb.pool_post import prune_pool
 from teddy_nb.pool_prior import train_pool, train_trajectory
-from teddy_nb.runs.run import environment
-from teddy_nb.runs.store import Store
+from teddy_nb.runs.store import Store, environment
 from teddy_nb.teachers.pool import make_teacher, write_teacher
 from teddy_nb.teachers.training import accuracy, fit, new_model
 

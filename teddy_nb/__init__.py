@@ -1,8 +1,5 @@
 "Teddy (ECCV 2024): dataset distillation by Taylor-approximated matching; what is imported from here is loaded when it is used"
 
-import sys
-from types import ModuleType
-
 __version__ = "0.1.0"
 
 _MODULES = {
@@ -20,8 +17,9 @@ _MODULES = {
     "distill_dataset": "pipeline",
     "DistilledSet": "runs.distilled_set",
     "method": "methods.registry",
-    "compare": "compare",
-    "sweep": "sweep",
+    "METHODS": "comparison",
+    "compare": "comparison",
+    "sweep": "comparison",
     "Results": "students.scores",
     "load": "students.labels",
     "bibtex": "results",
@@ -40,13 +38,3 @@ def __getattr__(name):
 
 def __dir__():
     return [*globals(), *__all__]
-
-
-class _Package(ModuleType):
-    "Keeps the function, where a module has the name of its function"
-
-    def __setattr__(self, name, value):
-        super().__setattr__(name, getattr(value, name) if name in _MODULES and isinstance(value, ModuleType) else value)
-
-
-sys.modules[__name__].__class__ = _Package

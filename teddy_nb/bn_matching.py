@@ -87,7 +87,7 @@ def synthesize(
     activations: Sequence[str] = (),  # Modules whose outputs it is given
 ) -> DistilledSet:
     "Distil `data` with the teachers of `pool`; raises `BadInput` for what cannot work"
-    cfg = cfg.for_ipc(ipc)
+    cfg, pool = cfg.for_ipc(ipc), pool.earliest(cfg.n_teachers) if cfg.earliest else pool
     check_synthesis(pool, data, cfg, ipc)
     engine = Engine(pool, data, cfg, seed, store, extra_loss, activations)
     blocks = engine.blocks(ipc)

@@ -84,7 +84,6 @@ LIBRARY_ERRORS = {  # What a message holds: what it means and what to do
     "out of memory": "out of memory; use smaller images, smaller networks or smaller batches",
     "can't allocate memory": "out of memory; use smaller images, smaller networks or smaller batches",
     "shared memory": "the shared memory /dev/shm is too small for the processes that read images; enlarge it, as docker run --shm-size 2g does",
-    "Python.h": "torch.compile needs Python's headers; install python3-dev, or set compile = false in the recipe",
 }
 
 
@@ -210,7 +209,10 @@ def _numbers(text):
 # %% ../nbs/toolkit/cli.ipynb #a66ccf24
 def print_comparison(run, results):
     "Print the table of a run and where it lies"
+    from teddy_nb.pipeline import describe_choice
 
+    if choice := describe_choice(run.path):
+        print(choice)
     if results:
         students = plural(results[0].protocol["students"], "student")
         print(f"{students} a row, pool made in {run.seconds('pool'):.0f} s\n")

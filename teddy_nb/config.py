@@ -146,18 +146,15 @@ class SynthesisConfig(Checked):
     stored_augmentations: Natural = 0  # For which the extractors' class means are stored; 0: real images at each step
     factor: Count = 1  # An image holds `factor` by `factor` small ones, which are matched and taught at full size
     extractor: str | None = None  # Architecture of the random networks; that of the first teacher when None
-    lr_per_image: bool | None = (
-        None  # `lr` is that of one image per class: multiplied by `group_size`, of which losses are means
-    )
+    lr_per_image: bool | None = None  # `lr` is for one image per class: times `group_size`, for losses are its means
+    earliest: bool | None = None  # Of the pool the `n_teachers` earliest alone; drawn from all of it when None
 
     def __post_init__(self):
         super().__post_init__()
         if self.n_extractors and not (self.class_mean_weight and self.batch_real):
             raise BadInput("n_extractors gives class means of real images; set class_mean_weight and batch_real too")
         if self.stored_augmentations and not (self.n_extractors and self.augment == "dsa_classwise"):
-            raise BadInput(
-                "stored_augmentations stores the extractors' class means; set n_extractors, and augment to dsa_classwise"
-            )
+            raise BadInput("stored_augmentations are the extractors'; set n_extractors, and augment to dsa_classwise")
 
 # %% ../nbs/toolkit/config.ipynb #ae705706
 @patch(as_prop=True)
@@ -218,16 +215,12 @@ class EvalConfig(Trained):
     temperature: Positive = 1.0  # Of both predictions; their divergence is multiplied by its square
     n_students: Count = 3  # Trained on the set, with seeds 0, 1, 2, ...
     loss: Literal["mse"] | None = None  # Of soft labels: `mse` of the logits; the divergence of probabilities when None
-    hard_weight: NonNegative | None = (
-        None  # Of cross-entropy with the image's own class, added to the loss of soft labels
-    )
+    hard_weight: NonNegative | None = None  # Of cross-entropy with the image's own class, added to that of soft labels
     ema: Share | None = None  # Decay, per step, of an average of the weights, which is scored
     transform: Literal["randaugment"] | Callable | None = None  # Of each uint8 image `[C, H, W]`, before its view
-    labels_from: Literal["early", "late", "all"] | tuple[float, ...] | None = (
-        None  # Teachers, or their stages, that label; all when None
-    )
+    labels_from: Literal["early", "late", "all"] | tuple[float, ...] | None = None  # Who labels, or stages; None: all
     batch_by_images: tuple[tuple, ...] | None = (
-        None  # Pairs: up to so many images, this batch size; the training's beyond
+        None  # Pairs: up to so many images, this batch size; else the training's
     )
     name: str | None = None  # Of the protocol that it began as
 
@@ -241,22 +234,26 @@ class EvalConfig(Trained):
         if not self.is_soft and (self.loss or self.hard_weight):
             raise BadInput("loss and hard_weight are for soft labels; leave them out, or choose labels such as online")
         if self.loss and self.labels not in (choices := ("online", "fixed", "float32", "float16")):
-            raise BadInput(
-                f"loss mse compares logits, which labels {self.labels} do not hold; choose {', '.join(choices)}"
-            )
+            raise BadInput(f"loss mse compares logits, but labels are {self.labels}; choose {', '.join(choices)}")
 
-    @property
-    def is_soft(self) -> bool:  # Whether the pool labels the images
-        return self.labels != "hard"
+# %% ../nbs/toolkit/config.ipynb #b8eab20f
+@patch(as_prop=True)
+def is_soft(self: EvalConfig) -> bool:
+    "Whether the pool labels the images"
+    return self.labels != "hard"
 
-    @property
-    def label_temperature(self) -> float | None:  # None for labels that are logits
-        return None if self.loss else self.temperature
 
-    def for_images(self, n: int) -> "EvalConfig":
-        "Return the protocol for `n` images in an epoch: with their batch size"
-        size = next((size for most, size in self.batch_by_images or () if n <= most), self.training.batch_size)
-        return replace(self, training=replace(self.training, batch_size=size))
+@patch(as_prop=True)
+def label_temperature(self: EvalConfig) -> float | None:
+    "The temperature of the labels, None for those that are logits"
+    return None if self.loss else self.temperature
+
+
+@patch
+def for_images(self: EvalConfig, n: int) -> EvalConfig:
+    "Return the protocol for `n` images in an epoch: with their batch size"
+    size = next((size for most, size in self.batch_by_images or () if n <= most), self.training.batch_size)
+    return replace(self, training=replace(self.training, batch_size=size))
 
 # %% ../nbs/toolkit/config.ipynb #8afd012f
 @dataclass(frozen=True)
@@ -270,6 +267,12 @@ class Recipe(Checked):
     eval_hard: EvalConfig  # With class labels
     eval_soft: EvalConfig  # With the pool's labels
     seed: int = 0  # Of everything but the students, who are seeded 0, 1, 2, ...
+    alternatives: dict | None = None  # Changes of `synthesis` by name; what is best on held-out images is taken
+
+    @property
+    def candidates(self) -> dict[str, SynthesisConfig]:  # `own` first
+        changes = {"own": {}, **(self.alternatives or {})}
+        return {name: override(self.synthesis, c, f"alternative {name}") for name, c in changes.items()}
 
 # %% ../nbs/toolkit/config.ipynb #17406d2f
 @dataclass(frozen=True)
@@ -363,6 +366,8 @@ def get_recipe(
         raise BadInput(f"unknown preset {name!r}; choose one of {', '.join(RECIPES)}")
     values = read_toml(PRESETS / f"{name}.toml" if name in RECIPES else name)
     values.pop("run", None)
+    if "synthesis" in values:
+        values.setdefault("alternatives", None)  # Whoever sets the synthesis has chosen
     if (preset := values.pop("based_on", None)) or name in RECIPES:
         check_value("based_on", preset, None, *RECIPES)
         base = get_recipe(preset) if preset else None

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['SINGLE_TEACHER', 'check_run', 'check_labels', 'check_pool_recipe', 'method_name', 'make_pool', 'synthesize_single',
-           'compare_rows', 'score_run', 'read_results', 'distill_dataset', 'put_aside', 'run_settings', 'write_card',
-           'save_figures', 'make_pool_folder', 'hold_out', 'score_folder']
+           'compare_rows', 'score_run', 'read_results', 'choose_synthesis', 'read_choice', 'describe_choice',
+           'distill_dataset', 'put_aside', 'run_settings', 'write_card', 'save_figures', 'make_pool_folder', 'hold_out',
+           'score_folder']
 
 # %% ../nbs/toolkit/pipeline.ipynb #7c57d021
 import io
@@ -18,7 +19,8 @@ from pathlib import Path
 import torch
 
 from .bn_matching import synthesize
-from .config import EvalConfig, PostPoolConfig, Recipe, as_values
+from .comparison import try_changes
+from .config import EvalConfig, PostPoolConfig, Recipe, SynthesisConfig, as_values
 from .core.devices import default_device, dist_state
 from .core.errors import BadInput, format_mean_std
 from .data.datasets import RESERVED
@@ -33,8 +35,7 @@ from .runs.files import append_line, read_json, require_folder, require_space, s
 # %% ../nbs/toolkit/pipeline.ipynb #b481e51e
 from .runs.files import tensor_digest, write_file, write_json
 from .runs.progress import begin_stages
-from .runs.run import Run, read_settings
-from .runs.store import Store, share
+from .runs.store import Run, Store, read_settings, share
 from .students.labels import plan_labels, pool_state
 from .students.scores import Result, Results, Row
 from .teachers.pool import Pool, Teacher, check_pool_folder, check_sanity, save_pool
@@ -83,14 +84,10 @@ def check_labels(cfg: EvalConfig, images: int, n_classes: int, folder: Path | No
 # %% ../nbs/toolkit/pipeline.ipynb #39a3ab7d
 def check_pool_recipe(recipe: Recipe, data: Splits):
     "Raise `BadInput` if the pool of a recipe cannot be made"
-    model = new_model(recipe.model, data.train, recipe.seed).eval()
-    example = torch.zeros(1, data.train.channels, data.train.size, data.train.size, device=data.train.device)
-    try:
-        model(example)
-    except (RuntimeError, AssertionError) as e:
-        pixels = f"{data.train.size} pixels"
-        raise BadInput(f"{recipe.model} cannot take images of {pixels}; choose another size or model") from e
+    check_model(recipe.model, part := data.train)
     if isinstance(recipe.pool, PostPoolConfig):
+        model = new_model(recipe.model, part, recipe.seed).eval()
+        example = torch.zeros(1, part.channels, part.size, part.size, device=part.device)
         find_ratio(model, example, recipe.pool.macs_ratio * count_macs(model, example))
 
 # %% ../nbs/toolkit/pipeline.ipynb #02cee10e
@@ -148,6 +145,40 @@ def read_results(path: Path) -> list[Result]:
     except TypeError as e:
         raise BadInput(f"{path} does not hold results ({e}); restore or remove it") from e
 
+# %% ../nbs/toolkit/pipeline.ipynb #3eb70094
+def choose_synthesis(recipe: Recipe, data: Splits, pool: Pool, ipc: int, run: Run) -> Recipe:
+    "Return the recipe with that of its candidates whose students are best on a held-out quarter of the training part, as `choice.json` of the run tells; its own where a class has too few images to hold some out"
+    if 3 * data.train.counts.min() < 4 * ipc * recipe.synthesis.factor**2:
+        return recipe
+    path = run.path / "choice.json"
+
+    def choose(path):
+        changes = {"own": {}, **recipe.alternatives}
+        tried = try_changes(
+            recipe.synthesis, data, pool, ipc, recipe.eval_hard, [*changes.values()], run.store / "choice"
+        )
+        accuracy = {name: t.accuracy for t in tried for name, c in changes.items() if c is t.changes}
+        write_json(path, {"chosen": next(iter(accuracy)), "ipc": ipc, "held_out_accuracy": accuracy})
+
+    share([path], choose)  # A run that grows stays with its choice
+    run.log(**read_json(path))
+    return replace(recipe, synthesis=read_choice(recipe, run.path), alternatives=None)
+
+# %% ../nbs/toolkit/pipeline.ipynb #ccab77ab
+def read_choice(recipe: Recipe, folder: Path) -> SynthesisConfig:
+    "Return the settings that the run in `folder` chose; the recipe's own where none were chosen"
+    path = folder / "choice.json"
+    return recipe.candidates[read_json(path, "chosen")["chosen"] if path.is_file() else "own"]
+
+
+def describe_choice(folder: Path) -> str:  # Empty where there was none
+    "Say which of a recipe's alternatives a run chose, and how good each was"
+    if not (path := folder / "choice.json").is_file():
+        return ""
+    choice = read_json(path, "ipc", "held_out_accuracy")
+    found = (f"{name} {format_mean_std(a)} %" for name, a in choice["held_out_accuracy"].items())
+    return f"settings, the first by students on a held-out quarter at {choice['ipc']} per class: {', '.join(found)}"
+
 # %% ../nbs/toolkit/pipeline.ipynb #08ca0d88
 def distill_dataset(
     data: Splits,  # On the device to work on
@@ -162,15 +193,21 @@ def distill_dataset(
 ) -> tuple[Run, list[Result]]:
     "Distill a dataset and compare the result with its baselines; raises `BadInput` for what cannot work, before anything is written, and for teachers that fail the sanity check"
     check_run(recipe, data, ipc, pool, Path(folder) / "labels" if compare else None)
-    grow = put_aside if recipe.synthesis.group_size == 1 else None  # Images of larger groups depend on their number
+    alone = read_choice(recipe, Path(folder)).group_size == 1  # Images of larger groups depend on their number
+    grow = put_aside if alone else None
     run = Run(folder, run_settings(data, recipe, ipc, pool, converged), log, grow)
-    begin = begin_stages(["pool", "synthesis", *[SINGLE_TEACHER, "students"] * compare], run.log)
+    begin = begin_stages(
+        ["pool", *["choice"] * bool(recipe.alternatives), "synthesis", *[SINGLE_TEACHER, "students"] * compare], run.log
+    )
     begin("pool")
     if pool:
         share([run.path / "pool" / "manifest.safetensors"], lambda path: save_pool(pool, path.parent))
     else:
         pool = make_pool(data, recipe, run.store / "pool", converged)
     check_sanity(pool.to(data.train.device), data, force, run.log)
+    if recipe.alternatives:
+        begin("choice")
+        recipe = choose_synthesis(recipe, data, pool, ipc, run)
     begin("synthesis")
     store = run.store.with_log(method=method_name(pool, recipe)) / "synth"
     distilled = synthesize(pool, data.train, recipe.synthesis, ipc, recipe.seed, store)
@@ -211,6 +248,8 @@ def run_settings(data: Splits, recipe: Recipe, ipc: int, pool: Pool | None, conv
 def write_card(distilled: DistilledSet, results: list[Result], recipe: Recipe, run: Run):
     "Add to the card what the set is worth: the recipe, accuracies and their protocols"
     lines = {"recipe": f"{recipe.name}, teachers {recipe.model}"}
+    if choice := describe_choice(run.path):
+        lines["chosen"] = choice
     for cfg, kind in ((recipe.eval_hard, "class"), (recipe.eval_soft, "soft")):
         r = [r for r in results if r.labels == cfg.labels][-1]
         lines[f"accuracy with {kind} labels"] = f"{format_mean_std(r.accuracy)} % ({r.protocol_text})"
@@ -280,7 +319,7 @@ def score_folder(
 ) -> list[Result]:
     "Score a folder of images beside random real images"
     images = read_images(folder, data.train).to(data.train.device)
-    row = Row(Path(folder).resolve().name, [images], pool, cfg)
+    row = Row(images.name, [images], pool, cfg)
     results = score_rows(with_baselines(row, data.train), data)
     if out:
         write_json(Path(out), [asdict(r) for r in results])

@@ -23,8 +23,7 @@ from .detecting.scores import DetectionResult, real_sets, score_detection, start
 from .detection import synthesize_detection
 from .runs.files import json_digest, read_json, write_file, write_json
 from .runs.progress import begin_stages
-from .runs.run import Run
-from .runs.store import share
+from .runs.store import Run, share
 from .teachers.pool import Pool
 
 # %% ../nbs/toolkit/pipeline_detection.ipynb #69340b08

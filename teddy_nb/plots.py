@@ -22,7 +22,7 @@ class Picture(Figure):
 
     def __init__(
         self,
-        **options,  # Of matplotlib's `Figure`
+        **options,  # Of matplotlib's `Figure`, whose own signature cannot be shown on the site
     ):
         super().__init__(**options)
 

@@ -22,9 +22,10 @@ def report_table(
 ) -> str:
     "Return a table with title and footnote; empty if nothing of it was measured"
     experiments = read_table(name, folder)
-    title = f"**{read_titles('tables')[name]}**\n\n"
-    command = f"\n\nMeasured by `teddy_reproduce {name}`; `teddy_reproduce {name}/COLUMN/ROW` is one cell."
-    return title + show_table(experiments) + command if any(e.accuracy for e in experiments) else ""
+    commands = "\n".join(f"teddy_reproduce {e.name}" for e in experiments if e.accuracy)
+    title, head = read_titles("tables")[name], f"`teddy_reproduce {name}` measures this table; the command of each cell"
+    listed = f"<details><summary>{head}</summary>\n\n```sh\n{commands}\n```\n\n</details>"
+    return f"**{title}**\n\n{show_table(experiments)}\n\n{listed}" if commands else ""
 
 # %% ../nbs/08_results.ipynb #f9191ef0
 def report_run(

@@ -2,10 +2,13 @@
 
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"
+sys.path.append(str(Path(__file__).parents[1] / "tools"))  # For nbdev, which settings.ini sends there
 
 FLAGS = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-component-update disable-sync"
 

@@ -15,7 +15,7 @@ import torch
 from processes import long
 
 from teddy_nb.plots import loss_curves
-from teddy_nb.widgets import Chooser, frame_slider, picture, run_browser, set_browser, wrap_html
+from teddy_nb.widgets import Chooser, frame_slider, picture, set_browser, wrap_html
 
 NAMES = ["cat", "caterpillar", "dog"]
 
@@ -97,19 +97,6 @@ def test_two_widgets_on_a_page_do_not_mix(show):
     page.get_by_role("slider").last.press("Home")
     captions = page.locator("figcaption:visible").all_inner_texts()
     assert captions == ["cat, iteration 1 of 1", "dog, iteration 0 of 1"]
-
-
-def test_run_browser_changes_the_run(show, tmp_path):
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "recipe.toml").touch()
-        loss_curves({name: [2.0, 1.0]}).savefig(tmp_path / name / "curves.png")
-        row = {"method": name, "labels": "hard", "accuracy": [50.0, 52.0]}
-        (tmp_path / name / "results.json").write_text(json.dumps([row]))
-    page = show(run_browser(tmp_path))
-    page.get_by_label("run").press("ArrowDown")
-    assert page.locator("td:visible").all_inner_texts() == ["second", "hard", "51.0 ± 1.4 %"]
-    assert page.locator("img:visible").count() == 1
 
 
 def test_the_widgets_that_the_chapters_store_work(show):

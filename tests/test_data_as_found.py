@@ -17,7 +17,7 @@ from teddy_nb.data.datasets import load_data
 from teddy_nb.data.images import Splits
 from teddy_nb.detecting.data import load_detection
 from teddy_nb.pipeline import hold_out
-from teddy_nb.runs.run import write_settings
+from teddy_nb.runs.store import write_settings
 
 
 def picture(i, size=(16, 16), mode="RGB"):

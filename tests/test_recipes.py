@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from teddy_nb.config import PRESETS, PROTOCOLS, RECIPES, as_values, get_protocol, get_recipe
-from teddy_nb.runs.files import without_none
+from teddy_nb.runs.store import without_none
 
 STORED = json.loads((Path(__file__).parent / "recipes.json").read_text())
 

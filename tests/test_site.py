@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from pathlib import Path
+from statistics import mean
 from urllib.parse import unquote
 
 import pytest
@@ -15,6 +16,8 @@ from nbdev.doclinks import nbglob
 from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
 from PIL import Image
+
+from teddy_nb.core.errors import format_mean_std
 
 MB = 2**20
 
@@ -352,3 +355,53 @@ def test_no_widget_needs_a_kernel_or_a_network(pages):
     "A page with a widget view or an html output would load scripts from a CDN"
     kinds = {"application/vnd.jupyter.widget-view+json", "application/javascript", "text/html"}
     assert [(page, kinds & o["data"].keys()) for page, _, o in outputs(pages) if kinds & o.get("data", {}).keys()] == []
+
+
+def strip(cells: list[dict]) -> str:
+    "The drawn method of a page"
+    return next(text(c) for c in cells if text(c).startswith('<div class="strip')).partition("\n\nThis is")[0]
+
+
+def test_home_and_chapter_00_draw_the_same_method(pages):
+    home = next(text(c) for c in pages["index.ipynb"] if '<div class="strip' in text(c))
+    assert strip(pages["00_theory_taylor.ipynb"]) in home
+    assert home.count('class="arrow"') == 4
+
+
+def test_home_opens_the_tour_first(pages):
+    buttons = re.findall(r'class="btn ([\w-]+)" href="([^"]+)"', prose(pages["index.ipynb"]))
+    assert buttons[0] == ("btn-primary", "tour.ipynb")
+    assert buttons[1] == ("btn-outline-primary", "00_theory_taylor.ipynb")
+
+
+def test_home_says_the_measured_numbers(pages):
+    "The two in bold, the one of a single teacher, the table that is printed, and the last frame of the film"
+    home, measured = pages["index.ipynb"], json.loads(Path("results/digits_prior_ipc1.json").read_text())
+    hard = {r["method"]: r["accuracy"] for r in measured if r["labels"] == "hard"}
+    methods = "Teddy, prior pool", "random real images", "single converged teacher (SRe2L)"
+    teddy, real, one = (f"{mean(hard[m]):.1f} %" for m in methods)
+    hero = prose(home[:3])
+    assert re.findall(r"\*\*([\d.]+ %)\*\*", hero) == [teddy, real] and f"reach {one}" in hero
+    for m in methods:
+        assert re.search(rf"\| {re.escape(m)} +\| hard +\| {format_mean_std(hard[m])} ", shown_text(home))
+    film = next("".join(o["data"]["text/markdown"]) for _, c, o in outputs({"": home}) if "film.html" in text(c))
+    steps, shown = (json.loads(re.search(rf"\b{name} = (\[.*?\])", film)[1]) for name in ("steps", "scores"))
+    assert len(steps) == len(shown) == film.count("<img") - 1
+    assert f"{shown[-1]:.1f} %" == teddy and f"real ones give {real}" in film
+
+
+def test_home_has_a_card_for_each_chapter(pages):
+    "With its picture and the minutes that its text takes at 180 words a minute"
+    cards = re.findall(
+        r"\((images/[\w.-]+)\)\S* \*\*.*?\]\((\d\d_\w+\.ipynb)\)\n.*\*(\d+) min\*", prose(pages["index.ipynb"])
+    )
+    assert [page for _, page, _ in cards] == sorted(p for p in pages if re.match(r"\d\d_", p))
+    for _, page, minutes in cards:
+        words = len(re.sub(r"\$\$.*?\$\$", "", prose(pages[page]), flags=re.DOTALL).split())
+        assert abs(int(minutes) - words / 180) <= max(2, 0.25 * words / 180), page
+
+
+def test_fourteen_lines_train_on_the_set(pages):
+    code = next(text(c) for c in pages["index.ipynb"] if "LazyLinear" in text(c))
+    assert len([line for line in code.splitlines() if not line.startswith("#|")]) == 14
+    assert "teddy" not in code

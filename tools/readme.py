@@ -1,4 +1,4 @@
-"Write README.md from nbs/index.ipynb: its text, its figures (into nbs/images) and its tables"
+"Write README.md from nbs/index.ipynb: its text, its code, its film (into nbs/images) and its tables"
 
 import base64
 import io
@@ -6,57 +6,66 @@ import json
 import re
 from pathlib import Path
 
-import yaml
 from PIL import Image
 
 IMAGES = Path("nbs/images")
 
 
-def figure(cell: dict, png: str, number: int) -> str:
-    "Store a figure and refer to it, with the alt text and the caption of its cell"
-    options = re.findall(r"^#\| (fig-\w+: .*)$", "".join(cell["source"]), re.MULTILINE)
-    said = yaml.safe_load("\n".join(options))
-    IMAGES.mkdir(exist_ok=True)
-    path = IMAGES / f"readme-{number}.png"
-    path.write_bytes(base64.b64decode(png))
-    return f"![{said['fig-alt']}]({path})\n\n*{said['fig-cap']}*"
+def film(html: str) -> str:
+    "Store a film, enlarged, as a GIF that plays once beside its first frame, and refer to it"
+    pngs, alts = zip(*re.findall(r'src="data:image/png;base64,([^"]+)" alt="([^"]+)"', html), strict=True)
+    first, *frames = (Image.open(io.BytesIO(base64.b64decode(png))).convert("RGBA") for png in pngs)
+    width, height = 3 * first.width, 3 * first.height
+    shown = []
+    for frame in frames:
+        both = Image.new("RGBA", (2 * width + 24, height), "white")
+        for left, picture in ((0, first), (width + 24, frame)):
+            picture = picture.resize((width, height), Image.Resampling.NEAREST)
+            both.paste(picture, (left, 0), picture)
+        shown.append(both.convert("L").quantize(32))
+    path = IMAGES / "film.gif"
+    pauses = [1200, *[450] * (len(shown) - 1)]
+    shown[0].save(path, save_all=True, append_images=shown[1:], duration=pauses)  # Without `loop` it plays once
+    scores = json.loads(re.search(r"scores = (\[.*?\])", html)[1])
+    caption = f"Ten real digits ({scores[0]} %), and the same ten while they are distilled (to {scores[-1]} %)."
+    return f"![{alts[0]}; beside it the same ten along the iterations]({path})\n\n*{caption}*"
 
 
-def film(html: str, number: int) -> str:
-    "Store the first and the last frame of a film, enlarged, and refer to them with their alt texts"
-    frames = re.findall(r'src="data:image/png;base64,([^"]+)" alt="([^"]+)"', html)
-    lines = []
-    for when, (png, alt) in zip(("first", "last"), (frames[0], frames[-1]), strict=True):
-        path = IMAGES / f"readme-{number}-{when}.png"
-        picture = Image.open(io.BytesIO(base64.b64decode(png)))
-        picture.resize((4 * picture.width, 4 * picture.height), Image.Resampling.NEAREST).save(path)
-        lines.append(f"![{alt}]({path})")
-    return "\n".join(lines)
-
-
-def output(cell: dict, data: dict, number: int) -> str:
+def output(made: dict) -> str:
     "Return one output as Markdown"
+    data = made.get("data", {})
     if "text/html" in data:
-        return film("".join(data["text/html"]), number)
-    if "image/png" in data:
-        return figure(cell, data["image/png"], number)
-    return "".join(data.get("text/markdown", ""))
+        return film("".join(data["text/html"]))
+    if "text" in made:
+        return f"```\n{''.join(made['text']).strip()}\n```"
+    return plain("".join(data.get("text/markdown", "")))
 
 
-def shown(cell: dict, number: int) -> str:
-    "What a reader of the README sees of a cell"
+def plain(text: str) -> str:
+    "Return Markdown of the page as GitHub shows it"
+    text = re.sub(r"\n- [\w-]+: \w+", "", text)  # Options of the page
+    text = re.sub(r'<a class="[^"]*" href="([^"]+)">([^<]+)</a>', r"[\2](\1)", text)
+    text = re.sub(r"</?div[^>]*>\n*", "", text)
+    text = re.sub(r"!\[\]\([^)]*\)({[^}]*})? ", "", text)  # Thumbnails
+    picture = r'<img src="nbs/\2" width="180" alt="\1"><br>'
+    text = re.sub(r"\[!\[([^]]*)\]\(([^)]*)\)({[^}]*})?\]\([^)]*\)", picture, text)
+    text = re.sub(r'<span class="arrow">([^<]*)</span>', r"→ *\1*", text)
+    return re.sub(r"\]\((?!\w+:|#)", "](nbs/", text).strip()
+
+
+def shown(cell: dict) -> str:
+    "What a reader of the README sees of a cell: its text, or its outputs and, where it stands open, its code"
+    source = "".join(cell["source"])
     if cell["cell_type"] == "markdown":
-        text = re.sub(r"\n- \w+: \w+", "", "".join(cell["source"]))  # Options of the page
-        text = re.sub(r'<a class="[^"]*" href="([^"]+)">([^<]+)</a>', r"[\2](\1)", text)
-        text = re.sub(r"</?div[^>]*>\n*", "", text)
-        text = re.sub(r'!\[([^]]*)\](\([^)]*\)){fig-alt="([^"]*)"}', r"![\3]\2\n\n*\1*", text)
-        return re.sub(r"\]\((?!\w+:|#)", "](nbs/", text).strip()
-    return "\n\n".join(output(cell, o.get("data", {}), number) for o in cell["outputs"])
+        return plain(source)
+    code = re.sub(r"^#\|.*\n", "", source, flags=re.MULTILINE)
+    parts = [f"```python\n{code}\n```"] if "#| code-fold: false" in source else []
+    return "\n\n".join(filter(None, parts + [output(o) for o in cell["outputs"]]))
 
 
 def main():
     cells = json.loads(Path("nbs/index.ipynb").read_text())["cells"]
-    text = "\n\n".join(filter(None, (shown(c, i) for i, c in enumerate(cells))))
+    text = "\n\n".join(filter(None, map(shown, cells)))
     Path("README.md").write_text(f"<!-- Written by tools/readme.py from nbs/index.ipynb -->\n\n{text}\n")
 
 

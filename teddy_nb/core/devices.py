@@ -10,9 +10,10 @@ __all__ = ['LAUNCHED', 'SingleProcess', 'dist_state', 'default_device', 'from_fi
 import hashlib
 import math
 import os
-import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,9 +89,16 @@ def cpu_count() -> int:
     return max(1, min(cores))
 
 
+@cache
 def can_compile() -> bool:
-    "Return whether a C++ compiler is at hand, without which torch.compile cannot work"
-    return any(shutil.which(c) for c in (os.environ.get("CXX", "g++"), "clang++"))
+    "Return whether torch.compile works on this machine, which one tiny function shows; the reason why not is printed once"
+    try:
+        torch.compile(lambda x: x + 1)(torch.zeros(1, device=dist_state().device))
+        return True
+    except (RuntimeError, OSError, ImportError) as e:  # Of PyTorch, of a compiler, of missing headers
+        why = f"{type(e).__name__}; a compiler or Python's headers, python3-dev, may be missing"
+        print(f"torch.compile does not work here ({why}), so nothing is compiled", file=sys.stderr)
+        return False
 
 # %% ../../nbs/toolkit/core/devices.ipynb #a329d3a4
 def derive_seed(*key: float | str) -> int:  # In `[0, 2**63)`

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['UNKNOWN', 'Images', 'IN_MEMORY_BYTES', 'FileReader', 'ImageFiles', 'split_evenly', 'ClassInfo', 'Origin',
            'AnyImageSet', 'indices_by_label', 'ImageSet', 'Splits', 'pixel_stats', 'split_by_class', 'split_by_name',
-           'usual_size', 'FirstLook', 'look_at', 'make_splits', 'is_grey', 'pixel_warnings', 'random_index_per_class',
-           'make_imbalanced']
+           'usual_size', 'FirstLook', 'look_at', 'make_splits', 'first_reading', 'is_grey', 'pixel_warnings',
+           'random_index_per_class', 'make_imbalanced']
 
 # %% ../../nbs/toolkit/data/images.ipynb #0a64f9e2
 import math
@@ -58,7 +58,8 @@ class ImageFiles(Dataset):
     size: int  # Height and width, pixels
     channels: int = 3  # 3 for RGB, 1 for grey
     white: int = 65535  # Value of white in files with more than 8 bits a pixel
-    dtype = torch.uint8
+    dtype, batch = torch.uint8, 256  # The second: how many are read into memory at once
+    join = staticmethod(torch.cat)  # What becomes of these
 
     def __len__(self):
         return len(self.paths)
@@ -143,9 +144,10 @@ class AnyImageSet:
         "Say how many images, or boxes, the smallest and the largest class have"
         counts = self.counts.tolist()
         low, high = (choose(range(len(counts)), key=counts.__getitem__) for choose in (min, max))
-        ends = [f"{counts[i]} ({self.classes[i].name})" for i in (low, high)]
-        amount = str(counts[low]) if counts[low] == counts[high] else " to ".join(ends)
-        return f"{amount} {self.counted}{'es' if self.counted == 'box' else 's'} a class"
+        many = self.counted + ("es" if self.counted == "box" else "s")
+        if counts[low] == counts[high]:
+            return f"{counts[low]} {self.counted if counts[low] == 1 else many} a class"
+        return " to ".join(f"{counts[i]} ({self.classes[i].name})" for i in (low, high)) + f" {many} a class"
 
     def check_classes(self) -> None:
         "Raise `BadInput` if a class has no image"
@@ -335,15 +337,20 @@ def usual_size(files: Sequence) -> int:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FirstLook(ImageFiles):
+class FirstLook(Dataset):
     "Read files for the first time"
+
+    files: ImageFiles
+
+    def __len__(self):
+        return len(self.files)
 
     def __getitem__(self, i):
         try:
-            image = self.open(i)
-            return self.square(image), image.info["bits"], ""
+            image = self.files.open(i)
+            return self.files.square(image), image.info["bits"], ""
         except BadInput as e:
-            return torch.zeros(self.shape[1:], dtype=torch.uint8), 0, str(e)
+            return torch.zeros(self.files.shape[1:], dtype=torch.uint8), 0, str(e)
 
 
 def look_at(
@@ -356,10 +363,10 @@ def look_at(
     idx = torch.arange(len(files))
     if math.prod(files.shape) > IN_MEMORY_BYTES:
         idx = torch.randperm(len(files), generator=generator(0, "constants"))[:sample]
-    parts = [p.tolist() for p in torch.arange(len(idx)).split(256)]
-    reader = FileReader(FirstLook(**vars(files.select(idx))))
+    parts = [p.tolist() for p in torch.arange(len(idx)).split(files.batch)]
+    reader = FileReader(FirstLook(files.select(idx)))
     found = [*tqdm(reader(parts), "reading images", len(parts), leave=False, disable=None)]
-    pixels = torch.cat([torch.empty(0, *files.shape[1:], dtype=torch.uint8), *(x for x, _, _ in found)])
+    pixels = files.join([torch.empty(0, *files.shape[1:], dtype=torch.uint8), *(x for x, _, _ in found)])
     return pixels, max((int(b.max()) for _, b, _ in found), default=0), [e for *_, errors in found for e in errors if e]
 
 # %% ../../nbs/toolkit/data/images.ipynb #f36dcd2d
@@ -378,7 +385,7 @@ def make_splits(
     "Bring what fits into memory and measure the normalization constants of the training part; raises one `BadInput` for all files that cannot be read"
     (train, y), (test, test_y) = train, test
     _check_labels(classes, y, test_y, origin)
-    parts, pixels, notes = _first_reading([train, test], 0 if mean_std else 2000, channels)
+    parts, pixels, notes = first_reading([train, test], 0 if mean_std else 2000, channels)
     mean_std = mean_std or pixel_stats(pixels[0])
     if 0 in mean_std[1]:
         raise BadInput("the training images are all of one colour; a network has nothing to learn from them")
@@ -400,7 +407,7 @@ def _check_labels(classes, train, test, origin):
             raise BadInput(f"{found}; each class needs one for training and one for testing ({how})")
 
 # %% ../../nbs/toolkit/data/images.ipynb #7649d945
-def _first_reading(parts, sample, channels):
+def first_reading(parts, sample, channels):
     "Look at both parts; returns them as they are to be read, their pixels, and what should be said"
     set_all = lambda **options: [replace(p, **options) if isinstance(p, ImageFiles) else p for p in parts]
     parts, notes = set_all(channels=channels) if channels else parts, []
@@ -427,7 +434,7 @@ def pixel_warnings(train: Tensor, test: Tensor) -> list[str]:
     "Say what is odd about the pixels of both parts, uint8 `[N, C, H, W]`: copies, and darkness"
     seen = {hash(x.numpy().tobytes()) for x in train}
     copies = sum(hash(x.numpy().tobytes()) in seen for x in test)
-    dark = len(train) and int(train.max())
+    dark = max((int(x.max()) for x in train), default=0)
     notes = [f"{plural(copies, 'test image')} also in the training part, pixel by pixel"] * bool(copies)
     return notes + [f"the brightest pixel is {dark} of 255"] * (0 < dark < 64)
 

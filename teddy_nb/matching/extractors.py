@@ -69,13 +69,15 @@ def compute_means(self: Extractors, j: int) -> Tensor:  # `[augmentations, class
 
 # %% ../../nbs/toolkit/matching/extractors.ipynb #a0a8fc91
 @patch
-def load_or_compute_means(self: Extractors, j: int) -> Tensor:  # `[augmentations, classes, F]`
-    "Read the class means of network `j` that an earlier run stored, or compute them"
+def stored_means(self: Extractors, j: int) -> Tensor:  # `[augmentations, classes, F]`
+    "Return the class means of network `j`: kept in memory, stored by an earlier run, or computed"
+    if j in self.means:
+        return self.means[j]
     what = f"{self.cfg.stored_augmentations}x{self.cfg.batch_real}-{self.cfg.precision}-{self.seed}"
     name = f"{stats_key(self.net(j).model, self.data)}-means-{what}"
     make = lambda name: Item({"means": self.compute_means(j)})
     (item,) = self.store.each([name], make, lambda name: {"statistics": name}, "statistics")
-    return item.tensors["means"].to(self.data.device)
+    return self.means.setdefault(j, item.tensors["means"].to(self.data.device))
 
 # %% ../../nbs/toolkit/matching/extractors.ipynb #0fdfdb72
 @patch
@@ -90,13 +92,6 @@ def targets(
     if not self.cfg.stored_augmentations:
         return self.matching.real_targets(self.net(j), x_real.flatten(0, 1), len(x_real), classes.stop - classes.start)
     return TargetStats((), (), features=self.stored_means(j)[params.picks[classes], self.labels[classes]])
-
-
-@patch
-def stored_means(self: Extractors, j: int) -> Tensor:  # `[augmentations, classes, F]`
-    if j not in self.means:
-        self.means[j] = self.load_or_compute_means(j)
-    return self.means[j]
 
 # %% ../../nbs/toolkit/matching/extractors.ipynb #2a2af1d9
 @patch

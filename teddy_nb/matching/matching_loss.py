@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['LOSS_NAMES', 'Losses', 'mean_losses', 'stat_distance', 'layer_losses', 'own_losses', 'teacher_loss', 'maybe_compile',
-           'extract', 'extract_microbatched', 'loss_and_grad_microbatched', 'Matching']
+           'extract', 'in_parts', 'Matching']
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #741f6a0f
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
+from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from ..config import SynthesisConfig
 from ..core.devices import can_compile
@@ -149,27 +151,11 @@ def extract(net: HookedNet, x: Tensor) -> TeacherOutput:
     return net(x)
 
 
-def extract_microbatched(micro_batch: int, net: HookedNet, x: Tensor) -> TeacherOutput:
-    "Do what `extract` does with no more than `micro_batch` images in memory at once"
-    return tree_map(lambda *parts: torch.cat(parts), *(extract(net, part) for part in x.split(micro_batch)))
-
-# %% ../../nbs/toolkit/matching/matching_loss.ipynb #04222b8c
-def loss_and_grad_microbatched(
-    micro_batch: int,  # Images in one pass
-    net: HookedNet,
-    x: Tensor,  # Images, ordered by group, then by image, then by class
-    **rest,  # What else `teacher_loss` takes
-) -> tuple[Losses, Tensor]:  # `[groups]` each; gradient of the groups' totals, like `x`
-    "Compute loss and gradient with no more than `micro_batch` images in memory at once"
-    out = extract_microbatched(micro_batch, net, x)
-    outputs = [v.requires_grad_() for v in tree_leaves(out)]
-    losses = teacher_loss(lambda _: out, x, **rest)
-    grads = torch.autograd.grad(losses.total.sum(), outputs, materialize_grads=True)
-    x_grads = []
-    for part, *part_grads in zip(*(v.split(micro_batch) for v in (x, *grads)), strict=True):
-        part = part.detach().requires_grad_()
-        x_grads += torch.autograd.grad(tree_leaves(net(part)), part, part_grads)
-    return losses._replace(table=losses.table.detach()), torch.cat(x_grads)
+def in_parts(micro_batch: int, net: HookedNet, x: Tensor) -> TeacherOutput:
+    "Run a teacher with the graph of no more than `micro_batch` images in memory at once: the way back runs it again"
+    with set_checkpoint_early_stop(False):  # The hooks' findings are to be taken each time
+        run = partial(checkpoint, net, use_reentrant=False, preserve_rng_state=False)
+        return tree_map(lambda *parts: torch.cat(parts), *map(run, x.split(micro_batch)))
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #85b2cbb4
 class Matching:
@@ -183,17 +169,21 @@ class Matching:
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #f5b17cb2
 @patch
-def halve_micro_batch(self: Matching, e: RuntimeError, n: int):
-    "Make the next pass of `n` images smaller; raises `e` if it has another cause, `BadInput` if it must not be smaller"
-    if not isinstance(e, torch.OutOfMemoryError) and "can't allocate memory" not in str(e):  # Of a GPU, of a CPU
-        raise e
-    tried = min(self.micro_batch or n, n)
-    half = -(-tried // 2)
-    if tried == 1:
-        raise BadInput("out of memory with a single image in one pass; use smaller images or smaller teachers") from e
-    if self.cfg.micro_batch != "auto":
-        raise BadInput(f"out of memory with {tried} images in one pass; set micro_batch to {half}, or to auto") from e
-    self.micro_batch = half
+@contextmanager
+def in_memory(self: Matching, n: int) -> Iterator[int | None]:
+    "Give a pass of `n` images its size, which is halved where memory does not suffice; raises `BadInput` if it must not be"
+    try:
+        yield self.micro_batch
+    except RuntimeError as e:
+        if not isinstance(e, torch.OutOfMemoryError) and "can't allocate memory" not in str(e):  # A GPU's, a CPU's
+            raise
+        tried = min(self.micro_batch or n, n)
+        half = -(-tried // 2)
+        if tried == 1:
+            raise BadInput("out of memory with one image in a pass; use smaller images or smaller teachers") from e
+        if self.cfg.micro_batch != "auto":
+            raise BadInput(f"out of memory with {tried} images in a pass; set micro_batch to {half}, or to auto") from e
+        self.micro_batch = half
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #c15ef9ca
 @patch
@@ -205,26 +195,22 @@ def loss_and_grad(
 ) -> tuple[Losses, Tensor]:  # `[groups]` each; gradient of the groups' totals, like `x`
     "Compute one teacher's losses and their gradient with respect to the images"
     while True:
-        try:
-            if self.micro_batch:
-                return loss_and_grad_microbatched(self.micro_batch, net, x, **rest)
+        with self.in_memory(len(x)) as size:
             leaf = x.detach().requires_grad_()
-            losses = self.loss(net, leaf, **rest)
+            loss, whole = (teacher_loss, partial(in_parts, size, net)) if size else (self.loss, net)
+            losses = loss(whole, leaf, **rest)
             (grad,) = torch.autograd.grad(losses.total.sum(), leaf)
             return losses._replace(table=losses.table.detach()), grad
-        except RuntimeError as e:
-            losses = None  # Frees the graph
-            self.halve_micro_batch(e, len(x))
+        losses = None  # Frees the graph
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #06102e73
 @patch
+@torch.no_grad()
 def real_targets(self: Matching, net: HookedNet, x: Tensor, groups: int, classes: int) -> TargetStats:
     "Compute the statistics of real images, ordered by group, then by image, then by class, as targets `[groups, ...]`"
     while True:
-        try:
-            out = extract_microbatched(self.micro_batch, net, x) if self.micro_batch else self.extract(net, x)
+        with self.in_memory(len(x)) as size:
+            out = in_parts(size, net, x) if size else self.extract(net, x)
             stats = TargetStats.from_batch(out, groups, classes)
             real = tree_map(lambda v: v.unflatten(0, (groups, -1)), out) if self.extra_loss else None
             return stats._replace(real=real)
-        except RuntimeError as e:
-            self.halve_micro_batch(e, len(x))

@@ -18,6 +18,7 @@ from ..core.errors import BadInput
 from ..data.images import ImageSet
 from ..data.init import init_pixels
 from ..matching.feature_stats import BATCH_NORM
+from .registry import method
 from ..runs.distilled_set import DistilledSet
 from ..teachers.training import new_model
 
@@ -38,11 +39,13 @@ def unroll(
     return weights
 
 # %% ../../nbs/toolkit/methods/bilevel.ipynb #d89ee71a
+@method("bilevel", needs_pool=False)
 def distill_bilevel(
     data: ImageSet,  # Training part, on the device to work on
-    cfg: BilevelConfig,
+    pool: None,  # Not used
     ipc: int,  # Images per class
     seed: int = 0,
+    cfg: BilevelConfig = BilevelConfig(),
 ) -> DistilledSet:
     "Distill by differentiating through the student's training; raises `BadInput` for BatchNorm students"
     if any(isinstance(m, BATCH_NORM) for m in new_model(cfg.network, data, seed).modules()):

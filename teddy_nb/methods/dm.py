@@ -17,6 +17,7 @@ from ..data.images import ImageSet
 from ..data.init import init_pixels
 from ..matching.engine import lr_at, pixel_optimizer
 from ..matching.schedule import siamese_augment
+from .registry import method
 from ..runs.distilled_set import DistilledSet
 from ..teachers.models import last_linear
 from ..teachers.training import new_model
@@ -57,13 +58,15 @@ def dm_loss(
     return (features(network, siamese_augment(x, ops, axis=0), bf16) - targets).square().sum()
 
 # %% ../../nbs/toolkit/methods/dm.ipynb #7afcd4d3
+@method("dm", needs_pool=False)
 def distill_dm(
     data: ImageSet,  # Training part, on the device to work on
-    cfg: DMConfig,
+    pool: None,  # Not used
     ipc: int,  # Images per class
     seed: int = 0,
+    cfg: DMConfig = DMConfig(),
 ) -> DistilledSet:
-    "Distill by distribution matching; raises `BadInput` if a class is empty"
+    "Distill by distribution matching (Zhao and Bilen 2023); raises `BadInput` if a class is empty"
     data.check_classes()
     bf16 = cfg.precision == "bf16"
     x = init_pixels(data, cfg.init, ipc, seed).requires_grad_()

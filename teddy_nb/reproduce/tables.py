@@ -67,9 +67,7 @@ def select_experiments(
     return [e for e in chosen if e.place[1] in (columns or e.place) and e.place[2] in (rows or e.place)]
 
 # %% ../../nbs/toolkit/reproduce/tables.ipynb #f6609f9f
-def table_entries(
-    e: Experiment,
-) -> dict[str, tuple[float, str]]:  # Kind of column to value and text
+def table_entries(e: Experiment) -> dict[str, tuple[float, str]]:  # Kind of column to value and text
     "Return what a table shows of an experiment: what was measured, and the paper's if it has it"
     n, entries = len(e.accuracy), {"": (0.0, "–")}
     if n:
@@ -103,9 +101,7 @@ def method_table(
     return md_table([["method", *(kind or column for column, kind in grid)], *lines])
 
 # %% ../../nbs/toolkit/reproduce/tables.ipynb #c621e490
-def comparison_table(
-    experiments: Sequence[Experiment],
-) -> str:
+def comparison_table(experiments: Sequence[Experiment]) -> str:
     "Return measured experiments as a Markdown table, a row each; columns that nobody fills are left out"
     texts = lambda values: " ± ".join(map(str, values)) if values else ""
     columns = {
@@ -145,9 +141,7 @@ def describe_full_data(
     )
 
 # %% ../../nbs/toolkit/reproduce/tables.ipynb #aab68356
-def footnote(
-    experiments: Sequence[Experiment],
-) -> str:
+def footnote(experiments: Sequence[Experiment]) -> str:
     "Return what the accuracies of a table are, and the protocols of their students"
     measured = [e for e in experiments if e.accuracy]
     counts = [len(e.accuracy) for e in measured]
@@ -158,9 +152,7 @@ def footnote(
     return " ".join([lead, *dict.fromkeys(texts), *dict.fromkeys(e.note for e in measured if e.note)])
 
 
-def show_table(
-    experiments: Sequence[Experiment],
-) -> str:
+def show_table(experiments: Sequence[Experiment]) -> str:
     "Return experiments as a Markdown table with a footnote; methods by columns where every row has a name"
     by_method = {e.place[2] for e in experiments} <= set(read_titles("rows"))
     table = (method_table if by_method else comparison_table)(experiments)

@@ -9,6 +9,7 @@ __all__ = ['encode_png', 'encode_json', 'Distilled', 'DistilledSet', 'read_image
 import hashlib
 import io
 import json
+import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 
 from ..core.errors import BadInput
+from ..data.arrays import to_labels, to_pixels
 from ..data.folders import subfolders
 from ..data.images import UNKNOWN, ClassInfo, ImageSet
 from ..data.init import split_tiles
@@ -148,41 +150,69 @@ def describe(self: DistilledSet, folder: str) -> list[str]:
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #4d0bbbac
 def read_images(
-    folder: str | Path,  # A folder of class folders
+    folder: str | Path,  # A folder of class folders, or a `.pt` of images and labels
     like: ImageSet,  # Gives classes, size, channels and constants
 ) -> DistilledSet:  # Class after class, files in alphabetical order
-    "Read a distilled set; raises `BadInput` if it is not one for the classes and the image size of `like`"
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise BadInput(f"the folder {folder} does not exist")
-    members = _members(folder, like)
-    images = torch.stack([_pixels(p, like) for found in members for p in found])
-    labels = torch.arange(like.n_classes).repeat_interleave(torch.tensor([len(found) for found in members]))
+    "Read a distilled set of any software; raises `BadInput` if it is not one for the classes and the image size of `like`"
+    folder = Path(folder).resolve()
+    if not folder.exists():
+        raise BadInput(f"{folder} does not exist; name a folder of class folders, or a .pt of images and labels")
+    if folder.is_file():
+        images, labels, how = *_read_tensors(folder, like), ""
+    else:
+        members, how = _members(folder, like)
+        images = torch.stack(
+            [_fitting(pil_to_tensor(open_image(p, like.channels)), p, like) for m in members for p in m]
+        )
+        labels = torch.arange(like.n_classes).repeat_interleave(torch.tensor([*map(len, members)]))
     provenance = {"source": like.name, "licence of the source": like.origin.licence, "folder": folder.name}
-    return DistilledSet(folder.name, images, labels, like.classes, like.mean, like.std, provenance)
+    found = DistilledSet(folder.name + how, images, labels, like.classes, like.mean, like.std, provenance)
+    found.check_classes()
+    return found
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #06797eb1
 def _members(folder, like):
-    "Return the sorted images of each class"
+    "Return the sorted images of each class, and what to say where classes are told by the numbers of folders alone"
     listed = lambda d: sorted(p for p in d.iterdir() if is_picture(p.name) and not is_leftover(p.name))
     here = {name: listed(folder / name) for name in subfolders(folder)}
-    key = max(("folder", "name"), key=lambda k: sum(getattr(c, k) in here for c in like.classes))
-    members = {name: here.pop(name, []) for name in (getattr(c, key) for c in like.classes)}
+    numbers = sorted((int(m[1]), n) for n in here if (m := re.fullmatch(r"\D*(\d+)", n)))
+    choices = {"": [c.folder for c in like.classes], " ": [c.name for c in like.classes]}
+    if [i for i, _ in numbers] == [*range(like.n_classes)]:
+        choices[f" ({numbers[0][1]} is {like.classes[0].name}, and so on)"] = [n for _, n in numbers]
+    how, names = max(choices.items(), key=lambda choice: sum(n in here for n in choice[1]))
+    members = {name: here.pop(name, []) for name in names}
     if missing := [name for name, found in members.items() if not found]:
-        raise BadInput(
-            f"{folder} has no images of class {', '.join(missing[:5])}; {like.name} has {like.n_classes} classes, "
-            f"and the folders here are {', '.join(sorted([n for n, found in members.items() if found] + [*here])[:5]) or 'none'}"
-        )
+        there = ", ".join(sorted([n for n, found in members.items() if found] + [*here])[:5]) or "none"
+        found = f"{like.name} has {like.n_classes} classes, and the folders here are {there}"
+        raise BadInput(f"{folder} has no images of class {', '.join(missing[:5])}; {found}")
     if unknown := [name for name, found in here.items() if found]:
         raise BadInput(f"{folder} has images of {unknown[0]}, a class that {like.name} does not have; remove them")
-    return list(members.values())
+    return list(members.values()), how.rstrip()
+
+
+def _fitting(x, where, like):
+    wanted = (like.channels, like.size, like.size)
+    if x.shape[-3:] != wanted:
+        found, wanted = ("x".join(map(str, shape)) for shape in (x.shape[-3:], wanted))
+        raise BadInput(f"{where} has {found} pixels, but {like.name} has {wanted}")
+    return x
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #0d673b9b
-def _pixels(path, like):
-    x = pil_to_tensor(open_image(path, like.channels))
-    if x.shape[1:] != (like.size, like.size):
-        raise BadInput(f"{path} has {x.shape[2]}x{x.shape[1]} pixels, but {like.name} has {like.size}x{like.size}")
-    return x
+def _read_tensors(path, like):
+    "Return the images of a `.pt`, uint8 `[N, C, H, W]`, and their labels, class after class"
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as e:  # Of zip, of pickle, of the disk
+        raise BadInput(f"{path} cannot be read as tensors ({type(e).__name__}); save (images, labels)") from e
+    if isinstance(found, dict):
+        found = found.get("data", [found.get("images"), found.get("labels")])
+    while isinstance(found, list | tuple) and found and isinstance(found[0], list | tuple):
+        found = found[0]
+    if not isinstance(found, list | tuple) or [type(v) for v in found] != [Tensor, Tensor]:
+        raise BadInput(f"{path} holds a {type(found).__name__} that is no pair of tensors; save (images, labels)")
+    labels = to_labels(found[1], len(found[0]), like.n_classes)
+    x, order = _fitting(to_pixels(found[0]), path, like), labels.argsort(stable=True)
+    return x[order], labels[order]
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #4005036e
 def read_set(

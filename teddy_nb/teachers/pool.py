@@ -152,6 +152,12 @@ def at_stages(self: Pool, *epochs: int) -> Pool:  # On the same device
         raise BadInput(f"stage {missing[0]:g} was not kept; choose from {', '.join(f'{s:g}' for s in stages)}")
     return replace(self, kind="prior", teachers=tuple(t for e in epochs for t in kept if t.stage == e)).to(self.device)
 
+
+@patch
+def earliest(self: Pool, n: int) -> Pool:
+    "Return the pool of its `n` teachers of the earliest stages, of one stage the weakest"
+    return replace(self, teachers=tuple(sorted(self.teachers, key=lambda t: (t.stage, t.accuracy))[:n]))
+
 # %% ../../nbs/toolkit/teachers/pool.ipynb #7667daa7
 @patch
 def converged_only(self: Pool) -> Pool:

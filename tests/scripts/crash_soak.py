@@ -49,6 +49,7 @@ def short(name):
         model="convnet-2-8-batch",
         pool=pool,
         synthesis=synthesis,
+        alternatives=None,
         eval_hard=replace(brief(recipe.eval_hard), student="convnet-2-8-batch"),
         eval_soft=replace(brief(recipe.eval_soft), student="convnet-2-8-batch"),
     )

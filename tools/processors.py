@@ -1,0 +1,34 @@
+"What nbdev does to a page on its way to the site; settings.ini names these"
+
+import re
+from pathlib import Path
+
+REPOSITORY = "teddy-nb/teddy_nb"
+
+
+def static_html(cell: dict):
+    "Keep only the HTML form of each output, as raw HTML in Markdown: for a plain one Quarto would link scripts from a CDN"
+    for output in cell.get("outputs", []):
+        data = output.get("data", {})
+        if html := "".join(data.pop("text/html", [])):
+            data.pop("application/vnd.jupyter.widget-view+json", None)
+            data["text/markdown"] = f"``````{{=html}}\n{html}\n``````".splitlines(keepends=True)
+
+
+class RunLinks:
+    "Put links to Colab, whose machines have to install this package, and to Binder before a chapter's first text, after its picture"
+
+    def __init__(self, nb: dict):
+        self.nb = nb
+
+    def end(self):
+        name = Path(self.nb["path_"]).name
+        if not re.match(r"\d\d_|tour", name):
+            return
+        colab = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/nbs/{name}"
+        binder = f"https://mybinder.org/v2/gh/{REPOSITORY}/main?labpath=nbs/{name}"
+        install = f"`%pip install git+https://github.com/{REPOSITORY}`"
+        text = f"Run this page: [Colab]({colab}), with {install} as its first cell, or [Binder]({binder})."
+        texts = (c for c in self.nb["cells"][1:] if c["cell_type"] == "markdown")
+        first = next(c for c in texts if not c["source"].startswith(("![", "<div")))
+        first["source"] = f"{text}\n\n{first['source']}"
