@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['LIBRARY_ERRORS', 'NOT_FOR_BOXES', 'run_command', 'Terminated', 'one_line_errors', 'error_sentence', 'choose_recipe',
            'given_options', 'teddy_distill', 'read_data', 'print_summary', 'read_data_and_weights', 'print_comparison',
-           'distill_boxes', 'teddy_pool', 'teddy_submit', 'teddy_validate', 'choose_stages', 'choose_protocol',
-           'teddy_forecast', 'teddy_export', 'teddy_reproduce', 'teddy_report', 'print_detection_table']
+           'distill_boxes', 'teddy_pool', 'teddy_submit', 'teddy_validate', 'choose_dataset', 'choose_stages',
+           'choose_protocol', 'teddy_forecast', 'teddy_export', 'teddy_reproduce', 'teddy_report',
+           'print_detection_table']
 
 # %% ../nbs/toolkit/cli.ipynb #c8e12163
 import os
@@ -143,10 +144,11 @@ def teddy_distill(
         return distill_boxes(**locals())
     from teddy_nb.config import recipe_toml
     from teddy_nb.pipeline import distill_dataset
+    from teddy_nb.runs.files import find_folder
     from teddy_nb.runs.progress import Progress
-    from teddy_nb.teachers.pool import load_pool, zoo
+    from teddy_nb.teachers.pool import load_pool
 
-    given = load_pool(pool) if pool in zoo() or Path(pool).is_dir() and pool not in ("prior", "post") else None
+    given = load_pool(pool) if find_folder(pool).is_dir() and pool not in ("prior", "post") else None
     evaluation = {"n_students": students, "training": {"epochs": epochs}}
     fields = {"model": model, "seed": seed, "synthesis": {"n_teachers": teachers}}
     fields |= {"eval_hard": evaluation, "eval_soft": evaluation}
@@ -326,8 +328,8 @@ def teddy_submit(
 
 # %% ../nbs/toolkit/cli.ipynb #aeab6d80
 def teddy_validate(
-    set: str = "runs/digits/distilled",  # A folder of class folders, as `--dataset` names them, made by any software
-    dataset: str = "digits",  # Whose test part is scored and whose training part gives random images; as in teddy_distill
+    set: str = "runs/digits/distilled",  # A folder of class folders, as `--dataset` names them, made by any software; or zoo/sets/digits_1, which comes with the package
+    dataset: str = "",  # Whose test part is scored and whose training part gives random images, as in teddy_distill; if not given, what the set names as its source, or digits
     student: str = "",  # Such as resnet18-small or convnet-3-128-instance; the protocol's if not given
     protocol: str = "",  # d3, dm, rded, edc, cim, table3-batch, d3-imagenet, or a TOML file; the dataset's own if not given
     pool: str = "",  # Folder of a pool that gives soft labels; class labels if not given
@@ -352,6 +354,7 @@ def teddy_validate(
         return
     fields = {"student": student, "labels": labels, "n_students": students, "training": {"epochs": epochs}}
     fields["labels_from"] = choose_stages(labels_from)
+    dataset = choose_dataset(dataset, set)
     cfg = choose_protocol(dataset, protocol, bool(pool), **fields)
     if out and Path(out).is_dir():
         raise BadInput(f"{out} is a folder; name a JSON file with --out")
@@ -364,6 +367,16 @@ def teddy_validate(
         return
     results = score_folder(set, data, cfg, teachers, out)
     print(f"{results}\n\n{results[-1].protocol_text}")
+
+# %% ../nbs/toolkit/cli.ipynb #55ab925f
+def choose_dataset(dataset: str, folder: str) -> str:
+    "Return the data that is named, or else the source that a distilled set names"
+    from teddy_nb.runs.files import find_folder, read_json
+
+    about = find_folder(folder) / "set.json"
+    if dataset or not about.is_file():
+        return dataset or "digits"
+    return read_json(about, "provenance")["provenance"].get("source", "digits")
 
 # %% ../nbs/toolkit/cli.ipynb #b96dbf1d
 def choose_stages(labels_from: str) -> str | tuple[float, ...]:

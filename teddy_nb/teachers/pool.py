@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CONSTANTS', 'Teacher', 'teacher_file', 'make_teacher', 'Pool', 'new_pool', 'normalized', 'read_teacher',
-           'check_readable', 'write_teacher', 'check_manifest', 'read_manifest', 'save_pool', 'write_manifest', 'zoo',
+           'check_readable', 'write_teacher', 'check_manifest', 'read_manifest', 'save_pool', 'write_manifest',
            'load_pool', 'GrowingPool', 'make_once', 'keep_every_epoch', 'check_pool_folder', 'sanity_warnings',
            'better_constants', 'check_sanity']
 
@@ -15,7 +15,6 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from importlib.resources import files
 from operator import itemgetter
 from pathlib import Path
 from typing import Annotated
@@ -30,7 +29,7 @@ from ..core.devices import dist_state, from_first, generator, seeded
 from ..core.errors import BadInput, Checked, Natural, NonNegative, Number, Share, check_value, md_table
 from ..data.datasets import IMAGENET_MEAN_STD
 from ..data.images import ClassInfo, ImageSet, Splits, pixel_stats
-from ..runs.files import json_digest, remove_partials, require_folder, safe_name, tensor_digest
+from ..runs.files import find_folder, json_digest, remove_partials, require_folder, safe_name, tensor_digest
 from ..runs.store import Item, Store, read_item, share, write_item
 from .models import BATCH_NORM, OWN_MODELS, build_model, norm_layers, register_model
 from .pruning import apply_channel_config, channel_config
@@ -332,12 +331,6 @@ def write_manifest(pool: Pool, folder: Path, settings: dict):
     metadata |= {"converged": pool.converged.file, "settings": settings}
     write_item(folder / "manifest.safetensors", Item({}, metadata), settings)
 
-# %% ../../nbs/toolkit/teachers/pool.ipynb #a144f683
-def zoo() -> dict[str, Path]:  # Name, such as `zoo/digits_prior`, to folder
-    "Return the pools that come with the package"
-    folders = Path(str(files("teddy_nb") / "zoo")).glob("*/manifest.safetensors")
-    return {f"zoo/{path.parent.name}": path.parent for path in sorted(folders)}
-
 # %% ../../nbs/toolkit/teachers/pool.ipynb #6784abf8
 def load_pool(
     folder: str | Path,  # Holds `manifest.safetensors`; or a name of `zoo`
@@ -345,7 +338,7 @@ def load_pool(
     settings: dict | None = None,  # It must have been made with, JSON values; any when None
 ) -> Pool:
     "Read a pool; raises `BadInput` if it is absent, unfinished, altered, cut short, or made with other settings"
-    folder = zoo().get(str(folder), Path(folder))
+    folder = find_folder(folder)
     m, made_with = read_manifest(folder, settings)
     found = {name: read_teacher(folder / name, m, made_with) for name in m.every}
     teachers, trajectory = (tuple(found[name] for name in part) for part in (m.teachers, m.trajectory))
