@@ -17,7 +17,7 @@ from .bn_matching import synthesize
 from .config import EvalConfig, SynthesisConfig, as_values, default_recipe, get_protocol, get_recipe, override
 from .core.errors import BadInput, format_mean_std, md_table
 from .data.images import ImageSet, Splits, split_by_class
-from .methods import bilevel, dm, selection  # noqa: F401  They register methods
+from .methods import pixels, selection  # noqa: F401  They register methods
 from .methods.registry import METHODS, distill, get_method, input_key, method  # noqa: F401
 from .runs.distilled_set import DistilledSet
 from .runs.files import json_digest
@@ -150,7 +150,7 @@ def try_changes(
     state = {**input_key(data.train, pool), "ipc": ipc, "protocol": as_values(cfg)}
 
     def make(name):
-        distilled = synthesize(pool, train, trials[name].cfg, ipc)
+        distilled = synthesize(pool, train, trials[name].cfg, ipc, store=store / "synth" / name)
         result = validate(distilled, pool if cfg.is_soft else None, Splits(train, held_out), cfg)
         return Item({}, {"accuracy": list(result.accuracy)})
 

@@ -11,7 +11,6 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from itertools import count
 
 import numpy as np
@@ -162,11 +161,10 @@ def prune_pool(
 ) -> Pool:  # On the data's device
     "Prune one converged network many times and fine-tune each member a little (supplement D.1, post generation)"
     cfg, parts = recipe.pool, lambda source: (getattr(source, "converged", source), getattr(source, "curve", ()))
-    if targets is not None:
-        check_value("targets", tuple(targets), [Number(0, 1, open=True)] * cfg.size)
+    check_value("targets", targets and tuple(targets), None, [Number(0, 1, open=True)] * cfg.size)
 
     def make(growing):
-        trained = partial(train_trajectory, data, recipe.model, cfg.training, recipe.seed, store / "trajectory")
+        trained = lambda: train_trajectory(data, recipe.model, cfg.training, recipe.seed, store / "trajectory")
         source = trained() if converged is None else converged
         network, curve = parts(source)
         network = replace(network, seconds=source.seconds)  # Of its whole training

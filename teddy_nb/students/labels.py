@@ -68,6 +68,7 @@ def predict_epoch(augment: StudentAugment, pool: Pool, temperature: float | None
 
 # %% ../../nbs/toolkit/students/labels.ipynb #4fb391c1
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
+UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
 def label_size(
@@ -108,9 +109,6 @@ def decode(tensors: dict[str, Tensor], n_classes: int) -> Tensor:  # Probabiliti
     return rest.repeat(1, n_classes).scatter_(1, classes, values)
 
 # %% ../../nbs/toolkit/students/labels.ipynb #263ae7c0
-UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
-
-
 class LabelPlan(NamedTuple):
     "What labels take"
 

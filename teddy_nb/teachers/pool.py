@@ -23,6 +23,7 @@ import torch
 import torch_pruning as tp
 from fastcore.basics import patch
 from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import confusion_matrix
 from torch import nn
 
 from ..core.devices import dist_state, from_first, generator, seeded
@@ -443,17 +444,16 @@ def check_pool_folder(folder: str | Path):
 def sanity_warnings(pool: Pool, data: Splits) -> list[str]:  # One sentence for each; empty if all is well
     "Check the accuracy, class order and normalization of the pool's converged teacher, on the data's device"
     model = pool.to(data.test.device).converged.model
-    pairs = data.test.labels * data.test.n_classes + predict_classes(model, data.test)
-    confusion = torch.bincount(pairs.cpu(), minlength=data.test.n_classes**2).view(data.test.n_classes, -1)
+    right, found = data.test.labels.cpu(), predict_classes(model, data.test).cpu()
+    confusion = confusion_matrix(right, found, labels=range(data.test.n_classes))
     constants = better_constants(model, data) if pool.converged.stage == 0 else None  # From elsewhere
     return [*filter(None, [*_class_warnings(confusion, data.test), *_normalization_warnings(data.train), constants])]
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #075a78ae
 def _class_warnings(confusion, test):
-    n, chance = confusion.sum().item(), 1 / len(confusion)
-    right = confusion.trace().item() / n
-    rows, columns = linear_sum_assignment(confusion.numpy(), maximize=True)
-    best = confusion[rows, columns].sum().item() / n
+    n, chance = confusion.sum(), 1 / len(confusion)
+    rows, columns = linear_sum_assignment(confusion, maximize=True)
+    right, best = confusion.trace() / n, confusion[rows, columns].sum() / n
     if right <= chance + max((chance * (1 - chance) / n) ** 0.5, 0.2 * chance):
         yield f"the converged teacher scores {right:.1%} on {test.name}, where guessing scores {chance:.1%}"
     if best > right + 0.1:

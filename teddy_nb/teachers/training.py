@@ -58,12 +58,10 @@ def example_image(data: ImageSet) -> Tensor:
 # %% ../../nbs/toolkit/teachers/training.ipynb #3ac25a7b
 def check_model(name: str, data: ImageSet):
     "Raise `BadInput` unless the network of this name can take the images"
+    model = new_model(name, data, 0).eval()
     try:
         with torch.no_grad():
-            model = new_model(name, data, 0).eval()
             model(example_image(data))
-    except BadInput:
-        raise
     except (RuntimeError, AssertionError, ValueError) as e:
         raise BadInput(f"{name} cannot take images of {data.size} pixels; choose another size or model") from e
 
