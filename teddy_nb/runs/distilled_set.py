@@ -25,7 +25,15 @@ from ..data.folders import subfolders
 from ..data.images import UNKNOWN, ClassInfo, ImageSet
 from ..data.init import split_tiles
 from ..data.pictures import is_leftover, is_picture, open_image
-from .files import json_digest, read_json, replaced_folder, safe_name, tensor_digest, write_file
+from teddy_nb.runs.files import (
+    find_folder,
+    json_digest,
+    read_json,
+    replaced_folder,
+    safe_name,
+    tensor_digest,
+    write_file,
+)
 from .store import share
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #e9a3e94d
@@ -154,7 +162,7 @@ def read_images(
     like: ImageSet,  # Gives classes, size, channels and constants
 ) -> DistilledSet:  # Class after class, files in alphabetical order
     "Read a distilled set of any software; raises `BadInput` if it is not one for the classes and the image size of `like`"
-    folder = Path(folder).resolve()
+    folder = find_folder(folder).resolve()
     if not folder.exists():
         raise BadInput(f"{folder} does not exist; name a folder of class folders, or a .pt of images and labels")
     if folder.is_file():
@@ -219,7 +227,7 @@ def read_set(
     folder: str | Path,  # Written by `DistilledSet.save`
 ) -> DistilledSet:
     "Read a distilled set back; raises `BadInput` if the folder holds another thing, or not all of it as it was written"
-    folder = Path(folder)
+    folder = find_folder(folder)
     values = read_json(
         folder / "set.json", "name", "mean", "std", "size", "images", "factor", "sha256", "provenance", "digest"
     )

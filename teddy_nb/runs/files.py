@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['write_file', 'remove_partials', 'replaced_folder', 'write_json', 'read_json', 'json_digest', 'append_line',
-           'read_log', 'logged_seconds', 'require_folder', 'require_space', 'tensor_digest', 'callable_name',
-           'safe_name']
+           'read_log', 'logged_seconds', 'require_folder', 'require_space', 'zoo', 'find_folder', 'tensor_digest',
+           'callable_name', 'safe_name']
 
 # %% ../../nbs/toolkit/runs/files.ipynb #7f0fc355
 import glob
@@ -20,6 +20,7 @@ from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -85,7 +86,7 @@ def write_json(path: Path, value):
 def read_json(path: Path, *keys: str):
     "Read a JSON file; raises `BadInput` if it is absent, torn, or lacks one of `keys`"
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
+        value = json.loads(Path(path).read_bytes(), parse_constant=_refuse)  # In any UTF
     except FileNotFoundError as e:
         raise BadInput(f"{path} does not exist") from e
     except (OSError, ValueError, RecursionError) as e:
@@ -153,6 +154,18 @@ def require_space(folder: Path, n_bytes: int):
     if n_bytes > free:
         needed = f"{folder} needs {n_bytes:,} bytes, but its disk has {free:,} left"
         raise BadInput(f"{needed}; make room or name another folder")
+
+# %% ../../nbs/toolkit/runs/files.ipynb #864c3421
+def zoo() -> dict[str, Path]:  # Name, such as `zoo/digits_prior` or `zoo/sets/digits_1`, to folder
+    "Return the pools and the distilled sets that come with the package"
+    package = Path(str(files("teddy_nb")))
+    found = [*package.glob("zoo/*/manifest.safetensors"), *package.glob("zoo/sets/*/set.json")]
+    return {path.parent.relative_to(package).as_posix(): path.parent for path in sorted(found)}
+
+
+def find_folder(name: str | Path) -> Path:
+    "Return the folder of a pool or a set: the package's own by its name in `zoo`, any other by its path"
+    return zoo().get(Path(name).as_posix(), Path(name))
 
 # %% ../../nbs/toolkit/runs/files.ipynb #681ba17e
 def tensor_digest(*tensors: Tensor) -> str:  # Hex digest
