@@ -39,7 +39,7 @@ def run_command(name: str, arguments: list[str]) -> None:
         with redirect_stdout(sys.stdout if dist_state().is_main_process else open(os.devnull, "w")):
             globals()[name](**{k: v for k, v in options.items() if k not in ("pdb", "xtra")})
         if dist_state().num_processes > 1:
-            dist_state().destroy_process_group()
+            dist_state().destroy_process_group()  # PyTorch warns of one that is left
 
 
 def _with_underscores(argument):
@@ -128,11 +128,13 @@ def teddy_distill(
     download: store_true = False,  # Fetch a named dataset that is not under --root
     model: str = "",  # Architecture of the teachers, such as resnet18 or convnet-3-128-batch; the preset's if not given
     weights: str = "",  # With --pool post: a converged network to prune, a file, 'torchvision' or 'timm'; one is trained if not given
+    mean: str = "",  # With --weights: of the images that the network was trained on, by channel, such as 0.49,0.48,0.45; what is known of the weights if not given
+    std: str = "",  # With --mean: the standard deviation, by channel
     recipe: str = "",  # A preset, or a TOML file with any field of the recipe
     show_recipe: store_true = False,  # Print the recipe as TOML, and stop
     no_compare: store_true = False,  # Make the set alone, without baselines and scores
     force: store_true = False,  # Go on with teachers that fail the sanity check
-    task: str = "classification",  # or detection: --dataset is digits, voc, a folder in VOC layout or a COCO JSON, --model a backbone
+    task: str = "classification",  # or detection: --dataset is digits, voc, a folder of photos with what Roboflow, CVAT, Label Studio or labelme wrote, or a JSON; --model is a backbone
     images: int = 0,  # With --task detection: of the distilled set; 10 when 0
     channels: int = 0,  # 3 for RGB, 1 for grey; 0 to find out by looking
     dry_run: store_true = False,  # Print what was read, and stop
@@ -150,7 +152,9 @@ def teddy_distill(
     chosen = choose_recipe(dataset, given.kind if given else pool, recipe, model=model, seed=seed, **fields)
     if show_recipe:
         return print(recipe_toml(chosen))
-    data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen, given, channels)
+    data, converged = read_data_and_weights(
+        dataset, root, size, download, weights, chosen, given, channels, (mean, std)
+    )
     if dry_run:
         return
     with Progress(out) as log:
@@ -184,7 +188,7 @@ def print_summary(data):
 
 
 def read_data_and_weights(
-    dataset: str, root: str, size: int, download: bool, weights: str, recipe, pool=None, channels: int = 0
+    dataset: str, root: str, size: int, download: bool, weights: str, recipe, pool=None, channels=0, mean_std=("", "")
 ):
     "Return a dataset, in the size and the normalization of its networks, and the converged network to prune, None if none is named"
     from teddy_nb.config import PostPoolConfig
@@ -194,9 +198,20 @@ def read_data_and_weights(
         raise BadInput("--weights names a network to prune; it goes with --pool post")
     images = {"mean_std": (pool.mean, pool.std), "size": pool.size} if pool else {}
     source = read_pretrained(recipe.model, weights) if weights else Pretrained("", {}, **images)
+    if any(mean_std):
+        if not (weights and all(mean_std)):
+            raise BadInput("--mean and --std are those of --weights; give all three")
+        source = source._replace(mean_std=tuple(map(_numbers, mean_std)))
     channels = channels or (len(source.mean_std[0]) if source.mean_std else 0)
     data = source.adapt(read_data(dataset, root, size or source.size or 0, download, channels))
     return data, load_converged(recipe.model, source, data) if weights else None
+
+
+def _numbers(text):
+    try:
+        return tuple(map(float, text.split(",")))
+    except ValueError as e:
+        raise BadInput(f"{text!r} is no list of numbers; give one a channel, such as 0.49,0.48,0.45") from e
 
 # %% ../nbs/toolkit/cli.ipynb #a66ccf24
 def print_comparison(run, results):
@@ -214,13 +229,15 @@ def print_comparison(run, results):
     print(f"\n{run.path.resolve()}")
 
 # %% ../nbs/toolkit/cli.ipynb #d0e7ec02
-NOT_FOR_BOXES = ("ipc", "pool", "teachers", "epochs", "download", "recipe", "show_recipe", "force", "channels")
+NOT_FOR_BOXES = ("ipc", "pool", "teachers", "epochs", "download", "force", "channels", "mean", "std")
 
 
 def distill_boxes(
-    task: str, dataset: str, model: str, images: int, out: str, root: str, no_compare: bool, dry_run: bool, **more
-):
+    task: str, dataset: str, model: str, images: int, out: str, root: str,
+    no_compare: bool, dry_run: bool, show_recipe: bool, **more,
+):  # fmt: skip
     "Distill a detection set; raises `BadInput` for options of `teddy_distill` that have no meaning there"
+    from teddy_nb.config import recipe_toml
     from teddy_nb.core.devices import default_device
     from teddy_nb.detecting.config import get_detection_recipe
     from teddy_nb.detecting.data import load_detection
@@ -236,6 +253,8 @@ def distill_boxes(
     if odd := [k for k in NOT_FOR_BOXES if more.pop(k) != defaults[k].default]:
         raise BadInput(f"--{odd[0].replace('_', '-')} has no meaning with --task detection; leave it out")
     recipe = get_detection_recipe(dataset, **given_options(backbone=model, **more))
+    if show_recipe:
+        return print(recipe_toml(recipe))
     data = print_summary(load_detection(dataset, root, recipe.size, recipe.test_images)).to(default_device())
     if dry_run:
         return
@@ -254,6 +273,8 @@ def teddy_pool(
     download: store_true = False,  # Fetch a named dataset that is not under --root
     model: str = "",  # Architecture of the teachers, such as resnet18 or convnet-3-128-batch; the preset's if not given
     weights: str = "",  # With --pool post: a converged network to prune, a file, 'torchvision' or 'timm'; one is trained if not given
+    mean: str = "",  # With --weights: of the images that the network was trained on, by channel, such as 0.49,0.48,0.45; what is known of the weights if not given
+    std: str = "",  # With --mean: the standard deviation, by channel
     recipe: str = "",  # A preset, or a TOML file with any field of the recipe
     force: store_true = False,  # Call it good even if it fails the sanity check
     channels: int = 0,  # 3 for RGB, 1 for grey; 0 to find out by looking
@@ -263,7 +284,7 @@ def teddy_pool(
     from teddy_nb.pipeline import make_pool_folder
 
     chosen = choose_recipe(dataset, pool, recipe, seed=seed, model=model)
-    data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen, None, channels)
+    data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen, None, channels, (mean, std))
     if dry_run:
         return
     if made := make_pool_folder(data, chosen, out, converged, force):

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from importlib.resources import files
+from json import detect_encoding
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -344,7 +345,8 @@ def override(cfg: Any, changes: dict, where: str = "recipe") -> Any:
 def read_toml(path: str | Path) -> dict:
     "Return what a TOML file holds; raises `BadInput` if it is none"
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        content = Path(path).read_bytes()
+        return tomllib.loads(content.decode(detect_encoding(content)))  # Editors of Windows write a mark or UTF-16
     except (OSError, ValueError) as e:
         raise BadInput(f"{path} cannot be read as TOML ({e}); start from what --show-recipe prints") from e
 
