@@ -33,7 +33,7 @@ from .teachers.training import fit, new_model, predict_classes
 def soft_loss(
     temperature: float,  # Of the labels
 ) -> Callable[[Tensor, Tensor], Tensor]:  # `(logits, probabilities) -> scalar`
-    "Return the divergence from soft labels, times the square of their temperature"
+    "Return a loss: divergence from soft labels times their temperature squared"
     log_p = lambda logits: F.log_softmax(logits.float() / temperature, dim=1)
     divergence = lambda log_p, q: F.kl_div(log_p, q, reduction="batchmean")
     return lambda logits, q: divergence(log_p(logits), q) * temperature**2
