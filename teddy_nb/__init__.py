@@ -5,8 +5,10 @@ __version__ = "0.1.0"
 _MODULES = {
     "load_data": "data.datasets",
     "load_pool": "teachers.pool",
+    "Pool": "teachers.pool",
     "get_recipe": "config",
     "get_protocol": "config",
+    "override": "config",
     "train_pool": "pool_prior",
     "prune_pool": "pool_post",
     "synthesize": "bn_matching",
@@ -16,12 +18,14 @@ _MODULES = {
     "result_table": "students.scores",
     "distill_dataset": "pipeline",
     "DistilledSet": "runs.distilled_set",
+    "Store": "runs.store",
     "method": "methods.registry",
     "METHODS": "comparison",
     "compare": "comparison",
     "sweep": "comparison",
     "Results": "students.scores",
     "load": "students.labels",
+    "image_grid": "plots",
     "bibtex": "results",
 }
 __all__ = list(_MODULES)

@@ -17,7 +17,7 @@ from .bn_matching import synthesize
 from .config import EvalConfig, SynthesisConfig, as_values, default_recipe, get_protocol, get_recipe, override
 from .core.errors import BadInput, format_mean_std, md_table
 from .data.images import ImageSet, Splits, split_by_class
-from .methods import bilevel, dm, selection  # noqa: F401  They register methods
+from .methods import pixels, selection  # noqa: F401  They register methods
 from .methods.registry import METHODS, distill, get_method, input_key, method  # noqa: F401
 from .runs.distilled_set import DistilledSet
 from .runs.files import json_digest
@@ -71,7 +71,7 @@ def compare(
     **settings,  # Of the methods by name, such as `teddy={"cfg": cfg}`
 ) -> Results:
     "Distil by several methods, train students and score them; raises `BadInput` for an unknown method or setting"
-    cfg = get_protocol(protocol) if isinstance(protocol, str) else protocol
+    cfg = get_protocol(protocol)
     check_settings(methods, settings)
     seeds = range(min(n_sets or cfg.n_students, cfg.n_students))
 
@@ -143,14 +143,14 @@ def try_changes(
     store: Store = Store(),  # Keeps a score for each configuration; processes share it
 ) -> Sweep:
     "Distil with each of the changes and score each on a held-out quarter of the training part; raises `BadInput` for an unknown field or a bad value"
-    cfg = get_protocol(protocol) if isinstance(protocol, str) else protocol
+    cfg = get_protocol(protocol)
     listed = [Trial(c, override(base, c, "synthesis"), []) for c in changes]
     trials = {json_digest(as_values(t.cfg))[:16]: t for t in listed}
     train, held_out = (data.train.subset(idx) for idx in split_by_class(data.train.labels, 0.25))
     state = {**input_key(data.train, pool), "ipc": ipc, "protocol": as_values(cfg)}
 
     def make(name):
-        distilled = synthesize(pool, train, trials[name].cfg, ipc)
+        distilled = synthesize(pool, train, trials[name].cfg, ipc, store=store / "synth" / name)
         result = validate(distilled, pool if cfg.is_soft else None, Splits(train, held_out), cfg)
         return Item({}, {"accuracy": list(result.accuracy)})
 

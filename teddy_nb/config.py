@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from importlib.resources import files
+from json import detect_encoding
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -154,7 +155,7 @@ class SynthesisConfig(Checked):
         if self.n_extractors and not (self.class_mean_weight and self.batch_real):
             raise BadInput("n_extractors gives class means of real images; set class_mean_weight and batch_real too")
         if self.stored_augmentations and not (self.n_extractors and self.augment == "dsa_classwise"):
-            raise BadInput("stored_augmentations are the extractors'; set n_extractors, and augment to dsa_classwise")
+            raise BadInput("stored_augmentations store class means; set n_extractors, and augment to dsa_classwise")
 
 # %% ../nbs/toolkit/config.ipynb #ae705706
 @patch(as_prop=True)
@@ -234,7 +235,9 @@ class EvalConfig(Trained):
         if not self.is_soft and (self.loss or self.hard_weight):
             raise BadInput("loss and hard_weight are for soft labels; leave them out, or choose labels such as online")
         if self.loss and self.labels not in (choices := ("online", "fixed", "float32", "float16")):
-            raise BadInput(f"loss mse compares logits, but labels are {self.labels}; choose {', '.join(choices)}")
+            raise BadInput(
+                f"loss mse needs logits, which labels {self.labels} do not hold; choose {', '.join(choices)}"
+            )
 
 # %% ../nbs/toolkit/config.ipynb #b8eab20f
 @patch(as_prop=True)
@@ -342,7 +345,8 @@ def override(cfg: Any, changes: dict, where: str = "recipe") -> Any:
 def read_toml(path: str | Path) -> dict:
     "Return what a TOML file holds; raises `BadInput` if it is none"
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        content = Path(path).read_bytes()
+        return tomllib.loads(content.decode(detect_encoding(content)))  # Editors of Windows write a mark or UTF-16
     except (OSError, ValueError) as e:
         raise BadInput(f"{path} cannot be read as TOML ({e}); start from what --show-recipe prints") from e
 
@@ -362,9 +366,7 @@ def get_recipe(
     base: Recipe | None = None,  # Gives what a file leaves out that is not `based_on` a preset
 ) -> Recipe:
     "Return a preset, or the recipe of a file; raises `BadInput` that lists the known presets"
-    if name not in RECIPES and not str(name).endswith(".toml") and not Path(str(name)).is_file():
-        raise BadInput(f"unknown preset {name!r}; choose one of {', '.join(RECIPES)}")
-    values = read_toml(PRESETS / f"{name}.toml" if name in RECIPES else name)
+    values = _read_preset("preset", name, RECIPES, PRESETS)
     values.pop("run", None)
     if "synthesis" in values:
         values.setdefault("alternatives", None)  # Whoever sets the synthesis has chosen
@@ -372,6 +374,13 @@ def get_recipe(
         check_value("based_on", preset, None, *RECIPES)
         base = get_recipe(preset) if preset else None
     return make_config(Recipe, values, base)
+
+
+def _read_preset(kind, name, known, folder):
+    "Return the values of a preset in `folder`, or of a TOML file"
+    if name not in known and not str(name).endswith(".toml") and not Path(str(name)).is_file():
+        raise BadInput(f"unknown {kind} {name!r}; choose one of {', '.join(known)}, or a TOML file")
+    return read_toml(folder / f"{name}.toml" if name in known else name)
 
 # %% ../nbs/toolkit/config.ipynb #a4ede3de
 def default_recipe(dataset: str, kind: str = "prior") -> Recipe:
@@ -381,12 +390,11 @@ def default_recipe(dataset: str, kind: str = "prior") -> Recipe:
 
 
 def get_protocol(
-    name: str | Path,  # One of `PROTOCOLS`, or a TOML file
+    name: str | Path | EvalConfig,  # One of `PROTOCOLS`, a TOML file, or a protocol, which is returned as it is
 ) -> EvalConfig:
     "Return a published protocol, or that of a file, which may be `based_on` one; raises `BadInput` that lists those there are"
-    known = name in PROTOCOLS
-    if not known and not str(name).endswith(".toml"):
-        raise BadInput(f"unknown protocol {name!r}; choose one of {', '.join(PROTOCOLS)}, or a TOML file")
-    values = read_toml(PRESETS / "protocols" / f"{name}.toml" if known else name)
+    if isinstance(name, EvalConfig):
+        return name
+    values = _read_preset("protocol", name, PROTOCOLS, PRESETS / "protocols")
     base = get_protocol(values.pop("based_on")) if "based_on" in values else None
-    return make_config(EvalConfig, {**values, **({"name": name} if known else {})}, base, "protocol")
+    return make_config(EvalConfig, {**values, **({"name": name} if name in PROTOCOLS else {})}, base, "protocol")

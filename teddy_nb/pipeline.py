@@ -11,6 +11,7 @@ __all__ = ['SINGLE_TEACHER', 'check_run', 'check_labels', 'check_pool_recipe', '
 # %% ../nbs/toolkit/pipeline.ipynb #7c57d021
 import io
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
@@ -319,6 +320,7 @@ def score_folder(
 ) -> list[Result]:
     "Score a folder of images beside random real images"
     images = read_images(folder, data.train).to(data.train.device)
+    print(images, file=sys.stderr)
     row = Row(images.name, [images], pool, cfg)
     results = score_rows(with_baselines(row, data.train), data)
     if out:

@@ -163,7 +163,6 @@ def spread(
 def set_browser(
     images: Tensor | dict,  # uint8 `[N, C, H, W]`, class after class; or set name or iteration to such images
     names: Sequence[str],  # Of the classes; N is a multiple of their number
-    note: Callable[[int, int], str] = lambda c, i: "",  # More to say of image `i` of class `c`
 ) -> Chooser:
     "Return a browser of one set or several by class and index"
     sets = images if isinstance(images, dict) else {"": images}
@@ -173,7 +172,7 @@ def set_browser(
     def panel(c, i, k):
         where = keys[k] if by == "set" else f"iteration {keys[k]} of {keys[-1]}"
         index = f"image {i + 1} of {ipc}" * (ipc > 1)
-        return picture(sets[keys[k]][c * ipc + i], ", ".join(filter(None, [names[c], index, where, note(c, i)])))
+        return picture(sets[keys[k]][c * ipc + i], ", ".join(filter(None, [names[c], index, where])))
 
     last = (len(keys) - 1) * (by == "iteration")
     return Chooser(panel, {"class": names, "image": range(1, ipc + 1), by: keys}, (0, 0, last))
@@ -192,11 +191,8 @@ def frame_slider(
 class LiveCurves:
     "Losses over the iterations, redrawn about once a second in Jupyter"
 
-    def __init__(
-        self,
-        pause: float = 1.0,  # Shortest time between two drawings, seconds
-    ):
-        self.pause, self.losses, self.drawn_at, self.shown = pause, {}, -math.inf, None
+    def __init__(self):
+        self.losses, self.drawn_at, self.shown = {}, -math.inf, None
         self.live = hasattr(get_ipython(), "kernel")
 
     def add(
@@ -206,7 +202,7 @@ class LiveCurves:
         "Append one iteration"
         for name, value in losses.items():
             self.losses.setdefault(name, []).append(float(value))
-        if self.live and time.monotonic() - self.drawn_at > self.pause:
+        if self.live and time.monotonic() - self.drawn_at > 1:
             self.draw()
 
     def draw(self) -> None:

@@ -22,8 +22,7 @@ from teddy_nb.data.datasets import load_data
 from teddy_nb.data.images import make_imbalanced, random_index_per_class
 from teddy_nb.data.init import init_images, init_pixels
 from teddy_nb.forecast import forecast
-from teddy_nb.methods.bilevel import distill_bilevel
-from teddy_nb.methods.dm import distill_dm
+from teddy_nb.methods.pixels import distill_bilevel, distill_dm
 from teddy_nb.pipeline import distill_dataset, make_pool_folder, read_results, score_folder
 from teddy_nb.pool_prior import train_pool, train_trajectory
 from teddy_nb.reproduce.experiment import DataConfig, read_experiment, reproduce

@@ -10,8 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import ExifTags, Image
+from torch.utils.data import TensorDataset
 
+from teddy_nb import cli
+from teddy_nb.config import get_recipe
+from teddy_nb.core.devices import dist_state
 from teddy_nb.core.errors import BadInput
 from teddy_nb.data.datasets import load_data
 from teddy_nb.data.images import Splits
@@ -288,3 +293,142 @@ def test_photos_that_cannot_be_opened_are_named_together(tmp_path):
     (tmp_path / "5.png").write_bytes(b"")
     with pytest.raises(BadInput, match=r"2 files cannot be used: .*3.png cannot be read .*5.png cannot be read"):
         load_detection(path)
+
+
+X, Y = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), np.uint8), np.arange(20) % 2
+
+
+class Hub(list):
+    "A likeness of a Hugging Face dataset: rows, and a feature for each column"
+
+    def __init__(self, **kinds):
+        super().__init__(
+            {c: Image.fromarray(x) if k == "Image" else int(y) for c, k in kinds.items()}
+            for x, y in zip(X, Y, strict=True)
+        )
+        self.features = {c: type(k, (), {"names": ["cat", "dog"]})() for c, k in kinds.items()}
+
+    def __getitem__(self, key):
+        return [row[key] for row in self] if isinstance(key, str) else super().__getitem__(key)
+
+
+class Streamed:
+    features = Hub(image="Image", label="ClassLabel").features
+
+    def __iter__(self):
+        return iter([])
+
+
+ARRAYS_REFUSED = {
+    "four channels": ((np.zeros((20, 8, 8, 4), np.uint8), Y), "images of 20x8x8x4 are none of"),
+    "channels at both ends": ((np.zeros((20, 3, 8, 3), np.uint8), Y), "are both of"),
+    "rows of features": ((np.zeros((20, 64)), Y), "images of 20x64 are none of"),
+    "normalized": ((X / 127 - 1, Y), "give 0 to 255, or 0 to 1, not normalized"),
+    "not a number": ((np.full(X.shape, np.nan), Y), "values from nan to nan"),
+    "12 bits": ((X.astype(np.uint16) * 16, Y), "have values from"),
+    "one image": ((X[0], Y[:1]), "labels of 1 do not fit 8 images"),
+    "fewer labels": ((X, Y[:19]), "labels of 19 do not fit 20 images"),
+    "one-hot labels": ((X, np.eye(2)[Y]), "labels.argmax(1)"),
+    "labels from 1": ((X, Y + 1), "no training images of class 0"),
+    "labels as text": ((X, np.array(["cat", "dog"] * 10)), "must be numbers"),
+    "labels between": ((X, Y + 0.5), "give whole numbers"),
+    "labels below 0": ((X, Y - 1), "labels run from -1"),
+    "labels without bounds": ((X, Y * 10**15), "labels run from 0 to 1000000000000000"),
+    "one class": ((X, Y * 0), "holds one class"),
+    "no images": ((X[:0], Y[:0]), "without images"),
+    "images alone": (X, "does not give pairs"),
+    "objects": ((np.array([{}] * 20, object), Y), "must be numbers"),
+    "three of a kind": (TensorDataset(torch.tensor(X), torch.tensor(Y), torch.tensor(Y)), "does not give pairs"),
+    "floats above 1": (TensorDataset(torch.tensor(X).float(), torch.tensor(Y)), "20 files cannot be used"),
+    "several labels each": (TensorDataset(torch.tensor(X), torch.zeros(20, 14)), "does not give pairs"),
+    "a hub's set without labels": (Hub(image="Image"), "the dataset has the columns image (Image)"),
+    "a hub's set of two images": (Hub(image="Image", mask="Image", label="ClassLabel"), "leave one Image and one ClassLabel"),
+    "a hub's parts without train": ({"test": Hub(image="Image", label="ClassLabel")}, "no train"),
+    "a streamed set": (Streamed(), "stream"),
+    "a number": (7, "give a name, a folder"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "sentence"), ARRAYS_REFUSED.values(), ids=ARRAYS_REFUSED)
+def test_arrays_that_cannot_be_meant_are_refused_in_a_sentence(data, sentence):
+    with pytest.raises(BadInput) as e:
+        load_data(data)
+    assert sentence in str(e.value) and "\n" not in str(e.value)
+
+
+FILES_REFUSED = {
+    "no npz": ("a.npz", b"text", "cannot be read as arrays"),
+    "a torn npz": ("a.npz", b"PK\x03\x04" + bytes(50), "cannot be read as arrays"),
+    "a picture": ("a.png", b"text", "is a file, but no .npz"),
+    "a parquet": ("a.parquet", b"PAR1", "is a file, but no .npz"),
+    "nothing": ("", b"", "neither a folder nor an .npz"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "sentence"), FILES_REFUSED.values(), ids=FILES_REFUSED)
+def test_a_file_that_is_no_set_is_refused_in_a_sentence(name, content, sentence, tmp_path):
+    if name:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadInput, match=sentence):
+        load_data(tmp_path / (name or "nowhere"))
+
+
+def test_every_door_gives_the_same_images(tmp_path):
+    np.savez(tmp_path / "a.npz", images=X, labels=Y[:, None])
+    hub = Hub(image="Image", label="ClassLabel")
+    doors = [tmp_path / "a.npz", (torch.tensor(X).movedim(3, 1) / 255, Y.tolist()), ([*X], Y), hub, {"train": hub}]
+    first, *others = (load_data(door, test=(X, Y) if door in doors[1:2] else None) for door in doors)
+    for splits in others[1:]:
+        assert torch.equal(splits.train.images, first.train.images)
+    assert len(others[0].test) == 20 and others[2].train.classes[1].name == "dog"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_recipes_are_read_in_any_utf(encoding, end, tmp_path):
+    (tmp_path / "r.toml").write_bytes(f'based_on = "digits_prior"{end}seed = 7{end}'.encode(encoding))
+    assert get_recipe(tmp_path / "r.toml").seed == 7
+
+
+@pytest.mark.parametrize("size", ["auto", "2.5", "-1", "two"])
+@pytest.mark.parametrize("launcher", ["WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE"])
+def test_half_set_launchers_are_named(launcher, size, monkeypatch):
+    monkeypatch.setenv(launcher, size)
+    with pytest.raises(BadInput, match=f"{launcher}={size} in the environment is no number of processes"):
+        dist_state()
+
+
+@pytest.mark.parametrize(
+    "text", ["unable to allocate shared memory(shm)", "CUDA out of memory", "can't allocate memory: you"]
+)
+def test_errors_of_libraries_become_sentences(text):
+    assert cli.error_sentence(RuntimeError(text + "\nmore")).count("; ") == 1
+
+
+def test_a_traceback_is_there_for_who_asks(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as e:
+        cli.run_command("teddy_report", ["--folder", str(tmp_path / "nowhere")])
+    assert e.value.code == 2 and capsys.readouterr().err.count("\n") == 1
+    with pytest.raises(BadInput):
+        cli.run_command("teddy_report", ["--folder", str(tmp_path / "nowhere"), "--traceback"])
+
+
+NAMES = ["caf\u00e9", "cafe\u0301s", "\u732b", "dog \U0001f415", "$0_to_$10", "a%b {c}", "#1 'x'", "_"]
+
+
+def test_any_name_of_a_class_goes_through_a_run(tmp_path):
+    paint(tmp_path / "shop", dict.fromkeys(NAMES, 3))
+    short = "[pool]\nstages = [1]\n[pool.training]\nepochs = 1\n[synthesis]\niterations = 1\nn_teachers = 1\n"
+    (tmp_path / "short.toml").write_text(short, "utf-8")
+    run = "cli.run_command('teddy_distill', ['--dataset=~/shop', '--recipe=~/short.toml', '--out=~/run', '--no-compare', '--force'])"
+    env = {**os.environ, "HOME": str(tmp_path), "PYTHONIOENCODING": "ascii"}
+    code = f"from teddy_nb import cli; {run}; cli.run_command('teddy_export', ['--set=~/run/distilled', '--out=~/hub', '--format=hub'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "run" / "distilled" / "classes.json").read_text("utf-8"))
+    assert [c["folder"] for c in found] == sorted(NAMES)
+    assert {p.name for p in (tmp_path / "run" / "distilled").iterdir() if p.is_dir()} == {*NAMES}
+    assert "'7': " in (tmp_path / "hub" / "README.md").read_text("utf-8") and not (tmp_path / "~").exists()

@@ -380,7 +380,7 @@ def test_home_says_the_measured_numbers(pages):
     hard = {r["method"]: r["accuracy"] for r in measured if r["labels"] == "hard"}
     methods = "Teddy, prior pool", "random real images", "single converged teacher (SRe2L)"
     teddy, real, one = (f"{mean(hard[m]):.1f} %" for m in methods)
-    hero = prose(home[:3])
+    hero = prose(home[:3]).replace("\u00a0", " ")
     assert re.findall(r"\*\*([\d.]+ %)\*\*", hero) == [teddy, real] and f"reach {one}" in hero
     for m in methods:
         assert re.search(rf"\| {re.escape(m)} +\| hard +\| {format_mean_std(hard[m])} ", shown_text(home))

@@ -61,7 +61,10 @@ def to_labels(
 
 
 def _tensor(values):
-    return values.detach().cpu() if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+    try:
+        return values.detach().cpu() if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+    except (TypeError, ValueError) as e:  # Of text, of objects, of rows of several lengths
+        raise BadInput(f"images and labels must be numbers, but some are not ({str(e).partition('. ')[0]})") from e
 
 
 def _shape(x):
@@ -160,6 +163,8 @@ def read_hub(data: Any, test: Any = None) -> Source:
 
 
 def _columns(data):
+    if not hasattr(data, "__len__"):
+        raise BadInput("a streamed dataset has no length; load it without streaming=True")
     kinds = {c: type(f).__name__ for c, f in (data.features or {}).items()}
     images = [c for c, kind in kinds.items() if kind == "Image"]
     labels = [c for c, kind in kinds.items() if kind == "ClassLabel"] or [c for c in ("label", "labels") if c in kinds]

@@ -86,7 +86,7 @@ def write_json(path: Path, value):
 def read_json(path: Path, *keys: str):
     "Read a JSON file; raises `BadInput` if it is absent, torn, or lacks one of `keys`"
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
+        value = json.loads(Path(path).read_bytes(), parse_constant=_refuse)  # In any UTF
     except FileNotFoundError as e:
         raise BadInput(f"{path} does not exist") from e
     except (OSError, ValueError, RecursionError) as e:
