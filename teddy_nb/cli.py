@@ -39,7 +39,7 @@ def run_command(name: str, arguments: list[str]) -> None:
         with redirect_stdout(sys.stdout if dist_state().is_main_process else open(os.devnull, "w")):
             globals()[name](**{k: v for k, v in options.items() if k not in ("pdb", "xtra")})
         if dist_state().num_processes > 1:
-            dist_state().destroy_process_group()
+            dist_state().destroy_process_group()  # PyTorch warns of one that is left
 
 
 def _with_underscores(argument):
@@ -128,6 +128,8 @@ def teddy_distill(
     download: store_true = False,  # Fetch a named dataset that is not under --root
     model: str = "",  # Architecture of the teachers, such as resnet18 or convnet-3-128-batch; the preset's if not given
     weights: str = "",  # With --pool post: a converged network to prune, a file, 'torchvision' or 'timm'; one is trained if not given
+    mean: str = "",  # With --weights: of the images that the network was trained on, by channel, such as 0.49,0.48,0.45; what is known of the weights if not given
+    std: str = "",  # With --mean: the standard deviation, by channel
     recipe: str = "",  # A preset, or a TOML file with any field of the recipe
     show_recipe: store_true = False,  # Print the recipe as TOML, and stop
     no_compare: store_true = False,  # Make the set alone, without baselines and scores
@@ -153,7 +155,9 @@ def teddy_distill(
     chosen = choose_recipe(dataset, given.kind if given else pool, recipe, **fields)
     if show_recipe:
         return print(recipe_toml(chosen))
-    data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen, given, channels)
+    data, converged = read_data_and_weights(
+        dataset, root, size, download, weights, chosen, given, channels, (mean, std)
+    )
     if dry_run:
         return
     with Progress(out) as log:
@@ -179,7 +183,7 @@ def print_summary(data):
 
 
 def read_data_and_weights(
-    dataset: str, root: str, size: int, download: bool, weights: str, recipe, pool=None, channels: int = 0
+    dataset: str, root: str, size: int, download: bool, weights: str, recipe, pool=None, channels=0, mean_std=("", "")
 ):
     "Return a dataset, in the size and the normalization of its networks, and the converged network to prune, None if none is named"
     from teddy_nb.config import PostPoolConfig
@@ -189,9 +193,20 @@ def read_data_and_weights(
         raise BadInput("--weights names a network to prune; it goes with --pool post")
     images = {"mean_std": (pool.mean, pool.std), "size": pool.size} if pool else {}
     source = read_pretrained(recipe.model, weights) if weights else Pretrained("", {}, **images)
+    if any(mean_std):
+        if not (weights and all(mean_std)):
+            raise BadInput("--mean and --std are those of --weights; give all three")
+        source = source._replace(mean_std=tuple(map(_numbers, mean_std)))
     channels = channels or (len(source.mean_std[0]) if source.mean_std else 0)
     data = source.adapt(read_data(dataset, root, size or source.size or 0, download, channels))
     return data, load_converged(recipe.model, source, data) if weights else None
+
+
+def _numbers(text):
+    try:
+        return tuple(map(float, text.split(",")))
+    except ValueError as e:
+        raise BadInput(f"{text!r} is no list of numbers; give one a channel, such as 0.49,0.48,0.45") from e
 
 # %% ../nbs/toolkit/cli.ipynb #a66ccf24
 def print_comparison(run, results):
@@ -209,7 +224,9 @@ def print_comparison(run, results):
     print(f"\n{run.path.resolve()}")
 
 # %% ../nbs/toolkit/cli.ipynb #d0e7ec02
-NOT_FOR_BOXES = ("ipc", "pool", "teachers", "epochs", "download", "recipe", "show_recipe", "force", "channels")
+NOT_FOR_BOXES = (
+    "ipc", "pool", "teachers", "epochs", "download", "recipe", "show_recipe", "force", "channels", "mean", "std",
+)  # fmt: skip
 
 
 def distill_boxes(
@@ -249,6 +266,8 @@ def teddy_pool(
     download: store_true = False,  # Fetch a named dataset that is not under --root
     model: str = "",  # Architecture of the teachers, such as resnet18 or convnet-3-128-batch; the preset's if not given
     weights: str = "",  # With --pool post: a converged network to prune, a file, 'torchvision' or 'timm'; one is trained if not given
+    mean: str = "",  # With --weights: of the images that the network was trained on, by channel, such as 0.49,0.48,0.45; what is known of the weights if not given
+    std: str = "",  # With --mean: the standard deviation, by channel
     recipe: str = "",  # A preset, or a TOML file with any field of the recipe
     force: store_true = False,  # Call it good even if it fails the sanity check
     channels: int = 0,  # 3 for RGB, 1 for grey; 0 to find out by looking
@@ -258,7 +277,7 @@ def teddy_pool(
     from teddy_nb.pipeline import make_pool_folder
 
     chosen = choose_recipe(dataset, pool, recipe, seed=seed, model=model)
-    data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen, None, channels)
+    data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen, None, channels, (mean, std))
     if dry_run:
         return
     if made := make_pool_folder(data, chosen, out, converged, force):

@@ -8,12 +8,10 @@ __all__ = ['CHECK_STEPS', 'prune', 'find_ratio', 'target_accuracies', 'finetune_
 
 # %% ../nbs/02_pool_post.ipynb #f077ca22
 import copy
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from itertools import count
-from operator import itemgetter
 
 import numpy as np
 import torch
@@ -44,25 +42,20 @@ def prune(
     check_prunable(model)
     # DepGraph follows the gradient's graph
     model = copy.deepcopy(model).eval().requires_grad_(True)
-    importance = tp.importance.RandomImportance()
     options = {"pruning_ratio": ratio, "ignored_layers": [last_linear(model)]}
     options["customized_pruners"] = {nn.GroupNorm: GroupPruner()}
+    random, name = tp.importance.RandomImportance(), type(model).__name__
     try:
         with seeded(seed, "prune"):
-            tp.pruner.BasePruner(model, example, importance, **options).step()
+            tp.pruner.BasePruner(model, example, random, **options).step()
         model(example)
     except (RuntimeError, ArithmeticError, ValueError) as e:
-        name = type(model).__name__
         raise BadInput(f"DepGraph cannot prune this {name} ({e}); take another") from e
     return model
 
 # %% ../nbs/02_pool_post.ipynb #6f00a113
-def find_ratio(
-    model: nn.Module,  # Left as it is
-    example: Tensor,  # One image `[1, C, H, W]`, on the model's device
-    target: float,  # Multiply-adds that should be left
-) -> float:  # Share of channels to remove
-    "Find the uniform pruning ratio that leaves `target` multiply-adds; raises `BadInput` if none comes within a tenth of it"
+def find_ratio(model: nn.Module, example: Tensor, target: float) -> float:  # Share of channels to remove
+    "Find the uniform pruning ratio that leaves `target` multiply-adds of an image `[1, C, H, W]`; raises `BadInput` if none comes within a tenth"
     macs, low, high = count_macs(model, example), 0.0, 0.99
     if not 0 < target <= macs:
         raise BadInput(f"a target of {target:.3g} multiply-adds is not between 0 and the network's own {macs:.3g}")
@@ -77,20 +70,15 @@ def find_ratio(
     return best
 
 # %% ../nbs/02_pool_post.ipynb #f60ccaff
-def target_accuracies(
-    curve: Sequence[tuple[int, float]],  # Epoch and accuracy of a training
-    window: tuple[int, int],  # First and last epoch to follow
-    size: int,  # How many
-) -> list[float]:  # Accuracies, 0..1
-    "Return accuracies at even distances along a training curve"
+def target_accuracies(curve: Sequence[tuple[int, float]], window: tuple[int, int], size: int) -> list[float]:  # 0..1
+    "Return accuracies at even distances along a training curve, from the first to the last epoch of `window`"
     return np.interp(np.linspace(*window, size), *zip(*curve, strict=True)).tolist()
 
 # %% ../nbs/02_pool_post.ipynb #251bdeb9
 def finetune_schedule(
-    cfg: PostPoolConfig,  # Its `finetune` is the longest, with the largest learning rate
-    targets: Sequence[float] | None = None,  # Accuracies to stop at, 0..1; without them the epochs rise from zero
-) -> list[tuple[TrainConfig, float | None]]:  # One fine-tuning a member, and its target
-    "Return learning rates from the largest to the smallest; epochs from zero on, or until a target is met (Table 4)"
+    cfg: PostPoolConfig, targets: Sequence[float] | None = None
+) -> list[tuple[TrainConfig, float | None]]:
+    "Return learning rates from the largest to the smallest, with epochs from zero on, or with accuracies to stop at, 0..1 (Table 4)"
     longest, steps = cfg.finetune, [j / max(1, cfg.size - 1) for j in range(cfg.size)]
     rates = [longest.lr * (cfg.finetune_min_lr / longest.lr) ** s for s in steps]
     if targets is None:
@@ -105,19 +93,22 @@ def finetune_to(
     model: nn.Module,  # Trained in place
     data: Splits,
     cfg: TrainConfig,  # At most so long
-    target: float,  # Accuracy on the test part, 0..1
+    target: float | None,  # Accuracy on the test part, 0..1; all of `cfg` when None
     seed: int,  # Of order and augmentation
     desc: str = "fine-tuning",  # Of the progress bar
 ) -> float:  # Epochs it took
     "Fine-tune until the accuracy is as near to `target` as the steps in `CHECK_STEPS` allow"
+    if target is None:
+        fit(model, data.train, cfg, seed, desc=desc)
+        return cfg.epochs
     sample = data.test.subset(torch.randperm(len(data.test), generator=generator(0, "finetune"))[:1000])
-    steps, nearest = count(1), (math.inf, 0.0, {})
+    steps, nearest = count(1), (float("inf"), 0.0, {})
 
     def reaches(epochs_done):
         nonlocal nearest
         score = accuracy(model, sample, dist=dist_state())
         found = abs(score - target), epochs_done, copy.deepcopy(model.state_dict())
-        nearest = min(nearest, found, key=itemgetter(0))
+        nearest = min(nearest, found, key=lambda n: n[0])
         return score >= target
 
     start = reaches(0.0)
@@ -138,25 +129,16 @@ def make_member(
     j: int,  # Number of the member
 ) -> Teacher:
     "Prune a converged network and fine-tune what is left"
-    start, epochs = time.perf_counter(), tuning.epochs
+    start = time.perf_counter()
     model = prune(network.model, example_image(data.train), ratio, seed)
-    if target is None:
-        fit(model, data.train, tuning, seed, desc=f"fine-tuning {j}")
-    else:
-        epochs = finetune_to(model, data, tuning, target, seed, f"fine-tuning {j}")
+    epochs = finetune_to(model, data, tuning, target, seed, f"fine-tuning {j}")
     score = accuracy(model, data.test, dist=dist_state())
     known = {"target_accuracy": target, "seconds": round(time.perf_counter() - start, 2)}
     return make_teacher(model, network.arch, epochs, score, data.train, pool_index=j, **known)
 
 # %% ../nbs/02_pool_post.ipynb #8ed6d8b7
-def make_members(
-    growing: GrowingPool,
-    network: Teacher,  # The converged one
-    cfg: PostPoolConfig,
-    seed: int,  # Member `j` is pruned and fine-tuned with `seed + j`
-    targets: Sequence[float] | None = None,  # Accuracies to stop at, 0..1
-) -> list[Teacher]:
-    "Prune the network and fine-tune it, once for each member"
+def make_members(growing: GrowingPool, network: Teacher, cfg: PostPoolConfig, seed: int, targets=None) -> list[Teacher]:
+    "Prune the converged network and fine-tune it to each target, member `j` with `seed + j`"
     train, members = growing.data.train, []
     network.model.to(train.device)
     ratio = find_ratio(network.model, example_image(train), cfg.macs_ratio * network.macs)
@@ -179,13 +161,11 @@ def prune_pool(
 ) -> Pool:  # On the data's device
     "Prune one converged network many times and fine-tune each member a little (supplement D.1, post generation)"
     cfg, parts = recipe.pool, lambda source: (getattr(source, "converged", source), getattr(source, "curve", ()))
-    if targets is not None:
-        check_value("targets", tuple(targets), [Number(0, 1, open=True)] * cfg.size)
+    check_value("targets", targets and tuple(targets), None, [Number(0, 1, open=True)] * cfg.size)
 
     def make(growing):
-        source = converged
-        if source is None:
-            source = train_trajectory(data, recipe.model, cfg.training, recipe.seed, store / "trajectory")
+        trained = lambda: train_trajectory(data, recipe.model, cfg.training, recipe.seed, store / "trajectory")
+        source = trained() if converged is None else converged
         network, curve = parts(source)
         network = replace(network, seconds=source.seconds)  # Of its whole training
         growing.find(network.file) or growing.keep(network)

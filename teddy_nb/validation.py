@@ -32,12 +32,9 @@ from .teachers.training import fit, new_model, predict_classes
 #| code-fold: false
 def soft_loss(temperature: float) -> Callable[[Tensor, Tensor], Tensor]:  # `(logits, probabilities) -> scalar`
     "Return a loss: divergence from labels that were made with this temperature, times its square"
-
-    def loss(logits, target):
-        student = F.log_softmax(logits.float() / temperature, dim=1)
-        return F.kl_div(student, target, reduction="batchmean") * temperature**2
-
-    return loss
+    log_p = lambda logits: F.log_softmax(logits.float() / temperature, dim=1)
+    divergence = lambda log_p, q: F.kl_div(log_p, q, reduction="batchmean")
+    return lambda logits, q: divergence(log_p(logits), q) * temperature**2
 
 # %% ../nbs/04_validation.ipynb #11c8bec2
 #| code-fold: false
@@ -108,12 +105,8 @@ def score_rows(
     return Results(Result.of(r, [scores[r.item_of(seed)] for seed in range(r.cfg.n_students)], data.test) for r in rows)
 
 # %% ../nbs/04_validation.ipynb #f6db160b
-def row_labels(
-    row: Row,
-    seed: int,  # Of the student
-    store: Store = Store(),
-) -> SoftLabels | None:  # None for class labels
-    "Return the labels of a student, made by whoever asks first"
+def row_labels(row: Row, seed: int, store: Store = Store()) -> SoftLabels | None:  # None for class labels
+    "Return the labels of the student with this seed, made by whoever asks first"
     if not row.cfg.is_soft:
         return None
     number = str(seed % len(row.sets)) if len(row.sets) > 1 else ""
@@ -136,12 +129,8 @@ def validate(
     return results if students else results[0]
 
 # %% ../nbs/04_validation.ipynb #6cdc3c9c
-def random_real(
-    data: ImageSet,  # Training part
-    ipc: int,  # Images per class
-    seed: int,  # Of the draw
-) -> DistilledSet:
-    "Return random real images, as many of each class"
+def random_real(data: ImageSet, ipc: int, seed: int) -> DistilledSet:
+    "Return random real images of a training part, `ipc` of each class"
     check_value("ipc", ipc, COUNT)
     idx = torch.stack([random_index_per_class(data, i, seed) for i in range(ipc)], dim=1).flatten()
     provenance = {"source": data.name, "method": RANDOM_REAL, "seed": seed}
@@ -149,12 +138,8 @@ def random_real(
     return DistilledSet(f"{data.name}, real", data.take(idx), labels, data.classes, data.mean, data.std, provenance)
 
 # %% ../nbs/04_validation.ipynb #c004e1ad
-def random_real_of_equal_bytes(
-    row: Row,  # Whose first set is the limit, with its labels
-    train: ImageSet,
-    seed: int,  # Of the draw
-) -> DistilledSet:
-    "Return as many random real images of each class as take no more bytes, labels included; at least one"
+def random_real_of_equal_bytes(row: Row, train: ImageSet, seed: int) -> DistilledSet:
+    "Return as many random real images of each class as take no more bytes than a row's first set, labels included; at least one"
     pool = row.resolved().labels_from
     cost = lambda n: plan_labels(row.cfg, n, train.n_classes, pool).bytes
     limit, used, ipc = row.sets[0].n_bytes + cost(len(row.sets[0].decoded)), 0, 0
@@ -166,11 +151,7 @@ def random_real_of_equal_bytes(
     return random_real(train, max(1, ipc), seed)
 
 # %% ../nbs/04_validation.ipynb #dc7f42ab
-def with_baselines(
-    row: Row,  # Of a distilled set
-    train: ImageSet,
-    seed: int = 0,  # Of the first draw
-) -> list[Row]:  # Equal count, equal bytes, the row itself
+def with_baselines(row: Row, train: ImageSet, seed: int = 0) -> list[Row]:  # Equal count, equal bytes, the row itself
     "Put a row beside random real images; where its bytes buy no more images than it has, the two baselines share their students"
     seeds = range(seed, seed + row.cfg.n_students)
     draws = [random_real(train, row.sets[0].ipc, s) for s in seeds]

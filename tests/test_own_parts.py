@@ -1,19 +1,24 @@
 "A network, a protocol and students of one's own: pools of it, an average of the weights, several students in one call"
 
 from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
+from teddy_nb.cli import read_data_and_weights, run_command
 from teddy_nb.config import PostPoolConfig, PriorPoolConfig, TrainConfig, get_protocol, get_recipe
+from teddy_nb.core.errors import BadInput
 from teddy_nb.data.datasets import load_data
 from teddy_nb.pool_post import prune_pool
 from teddy_nb.pool_prior import train_pool
 from teddy_nb.runs.store import Store
+from teddy_nb.students.epoch_augment import StudentAugConfig, StudentAugment
 from teddy_nb.teachers.models import register_model
-from teddy_nb.teachers.pool import Pool, load_pool
-from teddy_nb.teachers.training import fit, new_model, predict_classes
+from teddy_nb.teachers.pool import Pool, load_pool, normalized
+from teddy_nb.teachers.training import accuracy, fit, new_model, predict_classes
 from teddy_nb.validation import random_real, student_score, validate
 
 BRIEF = TrainConfig(2, 32, 0.05)
@@ -55,8 +60,6 @@ def test_the_average_of_the_weights_is_what_is_scored(data):
     plain = student_score(few, None, data.test, replace(cfg, ema=None), 3)
     found = student_score(few, None, data.test, cfg, 3)
     assert found != plain
-    from teddy_nb.students.epoch_augment import StudentAugConfig, StudentAugment
-
     fit(model, few, BRIEF, 3, StudentAugment(few, StudentAugConfig.from_eval(cfg, 3)), on_step=look)
     average = steps[0]
     for step in steps[1:]:
@@ -73,3 +76,25 @@ def test_several_students_are_one_call(data):
     assert [r.method for r in results] == [f"real, {name}" for name in names]
     alone = validate(few, None, data, replace(cfg, student=names[1]), "real")
     assert results[1].accuracy == alone.accuracy and results[1].protocol == alone.protocol
+
+
+def test_a_command_takes_the_constants_of_foreign_weights(tmp_path):
+    recipe = replace(get_recipe("digits_post"), model="convnet-1-4-batch")
+    network = new_model(recipe.model, load_data("digits").train, 0)
+    torch.save(network.state_dict(), tmp_path / "net.pth")
+    read = partial(read_data_and_weights, "digits", "", 0, False, str(tmp_path / "net.pth"), recipe)
+    data, converged = read(mean_std=("0.25", "0.5"))
+    assert (data.train.mean, data.test.std) == ((0.25,), (0.5,))
+    assert converged.accuracy == accuracy(network, normalized(load_data("digits"), ((0.25,), (0.5,))).test)
+    for wrong, sentence in ((("0.25", ""), "give all three"), (("a", "0.5"), "'a' is no list"), (("2", "1"), "mean")):
+        with pytest.raises(BadInput, match=sentence):
+            read(mean_std=wrong)
+
+
+def test_a_command_leaves_the_group_of_its_processes(monkeypatch):
+    left = []
+    state = SimpleNamespace(num_processes=2, is_main_process=True, destroy_process_group=lambda: left.append("left"))
+    monkeypatch.setattr("teddy_nb.core.devices.dist_state", lambda: state)
+    monkeypatch.setattr("teddy_nb.cli.teddy_export", lambda: left.append("done"))
+    run_command("teddy_export", [])
+    assert left == ["done", "left"]

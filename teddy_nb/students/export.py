@@ -44,9 +44,9 @@ DDRANKING_CIFAR = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))  # For bo
 
 def write_ddranking(data: LabelledSet, folder: Path):
     "Write `images.pt` `[N, 3, H, W]`, `labels.pt` `[N]` and `lr.pt`, as DD-Ranking's metrics take them"
-    data, folder = data.data, Path(folder)
-    source = data.provenance.get("source", "")
-    mean, std = DDRANKING_CIFAR if source.startswith("cifar") else IMAGENET_MEAN_STD
+    data = data.data
+    is_cifar = data.provenance.get("source", "").startswith("cifar")
+    mean, std = DDRANKING_CIFAR if is_cifar else IMAGENET_MEAN_STD
     if data.channels != 3:
         raise BadInput(f"DD-Ranking takes colour images, but {data.name} has {data.channels} channel")
     order = data.labels.argsort(stable=True)  # Class after class
@@ -58,14 +58,13 @@ def write_ddranking(data: LabelledSet, folder: Path):
 # %% ../../nbs/toolkit/students/export.ipynb #3482ab5e
 def write_hub(data: LabelledSet, folder: Path):
     "Write images with `metadata.jsonl` and a dataset card, as the Hugging Face Hub shows and `load_dataset` reads them"
-    data, train = data.data, Path(folder) / "train"
+    data, train, lines = data.data, folder / "train", []
     train.mkdir(parents=True)
-    lines = []
     for i, (png, y) in enumerate(zip(data.pngs, data.labels.tolist(), strict=True)):
         (train / f"{i:05d}.png").write_bytes(png)
         lines.append(json.dumps({"file_name": f"{i:05d}.png", "label": y, "class": data.classes[y].name}))
     (train / "metadata.jsonl").write_text("\n".join(lines) + "\n")
-    (train.parent / "README.md").write_text(hub_card(data), encoding="utf-8")
+    (folder / "README.md").write_text(hub_card(data), encoding="utf-8")
 
 # %% ../../nbs/toolkit/students/export.ipynb #9aa76689
 def hub_card(data: DistilledSet) -> str:
@@ -113,11 +112,11 @@ def push_folder(folder: str | Path, repo: str) -> str:  # Its address
     "Upload a `hub` folder as the dataset `user/name`, with the token of `hf auth login`; raises `BadInput` without the package or the right to"
     try:
         from huggingface_hub import HfApi
-    except ImportError as e:
-        raise BadInput("--push needs the package huggingface_hub; install teddy_nb[hub]") from e
-    try:
+
         address = HfApi().create_repo(repo, repo_type="dataset", exist_ok=True)
         HfApi().upload_folder(folder_path=folder, repo_id=repo, repo_type="dataset")
+    except ImportError as e:
+        raise BadInput("--push needs the package huggingface_hub; install teddy_nb[hub]") from e
     except (OSError, ValueError) as e:  # Its errors are kinds of these
         reason = str(e).splitlines()[0]
         raise BadInput(f"{folder} could not be pushed to {repo} ({reason}); log in with `hf auth login`") from e

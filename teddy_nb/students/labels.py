@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..config import EvalConfig, as_values
+from ..config import EvalConfig, as_values, make_config
 from ..core.errors import BadInput, plural
 from ..data.augment import AffineConfig
 from ..runs.distilled_set import DistilledSet, read_set
@@ -61,25 +61,20 @@ def choose_labellers(
 LABEL_BATCH = 250  # Images that the pool labels in one pass
 
 
-def predict_epoch(
-    augment: StudentAugment,  # What the student sees
-    pool: Pool,  # On the images' device
-    temperature: float | None,  # As for `ensemble`
-    epoch: int,  # Counted from 0
-) -> Tensor:  # `[N, classes]`
-    "Return the pool's predictions for all images as augmented in `epoch`"
+def predict_epoch(augment: StudentAugment, pool: Pool, temperature: float | None, epoch: int) -> Tensor:
+    "Return `ensemble`'s predictions `[N, classes]` for all images as augmented in `epoch`, counted from 0"
     idx = torch.arange(len(augment.data), device=augment.data.device)
     return torch.cat([ensemble(pool, augment(epoch, i)[0], temperature) for i in idx.split(LABEL_BATCH)])
 
 # %% ../../nbs/toolkit/students/labels.ipynb #4fb391c1
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
+UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
 def label_size(
-    label_format: str,  # `float32`, `float16`, or `topK` such as `top5`
-    n_classes: int,
-) -> int:  # Bytes of one label: a probability per class, or K of float16 with their class numbers
-    "Return how many bytes a label takes; raises `BadInput` if there is no such format"
+    label_format: str, n_classes: int
+) -> int:  # Bytes: a probability per class, or K of float16 with their class numbers
+    "Return the size of a label in `float32`, `float16` or `topK` such as `top5`; raises `BadInput` if there is no such format"
     if label_format in DTYPES:
         return n_classes * DTYPES[label_format].itemsize
     top = re.fullmatch(r"top(\d+)", label_format)
@@ -96,21 +91,17 @@ def _class_dtype(n_classes):
 
 # %% ../../nbs/toolkit/students/labels.ipynb #b188e39e
 def encode(
-    p: Tensor,  # Probabilities `[N, classes]`
-    label_format: str,  # As for `label_size`
+    p: Tensor, label_format: str
 ) -> dict[str, Tensor]:  # `probabilities [N, classes]`; or `values` and `classes` `[N, K]`
-    "Return labels as they are stored"
+    "Return probabilities `[N, classes]` as they are stored in a format of `label_size`"
     if label_format in (*DTYPES, "fixed"):
         return {"probabilities": p.to(DTYPES.get(label_format, torch.float32))}
     values, classes = p.cpu().topk(int(label_format[3:]), dim=1)
     return {"values": values.half(), "classes": classes.to(_class_dtype(p.shape[1]))}
 
 
-def decode(
-    tensors: dict[str, Tensor],  # From `encode`
-    n_classes: int,
-) -> Tensor:  # Probabilities `[N, classes]`, float32
-    "Return stored labels as probabilities"
+def decode(tensors: dict[str, Tensor], n_classes: int) -> Tensor:  # Probabilities `[N, classes]`, float32
+    "Return what `encode` stored as probabilities"
     if "probabilities" in tensors:
         return tensors["probabilities"].float()
     values, classes = tensors["values"].float(), tensors["classes"].long()
@@ -118,9 +109,6 @@ def decode(
     return rest.repeat(1, n_classes).scatter_(1, classes, values)
 
 # %% ../../nbs/toolkit/students/labels.ipynb #263ae7c0
-UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
-
-
 class LabelPlan(NamedTuple):
     "What labels take"
 
@@ -134,13 +122,8 @@ class LabelPlan(NamedTuple):
         return 1 if self.label_format == "fixed" else self.epochs
 
 # %% ../../nbs/toolkit/students/labels.ipynb #f6c0338b
-def plan_storage(
-    label_format: str,  # As for `label_size`, or a budget such as `2MB`
-    epochs: int,
-    images: int,
-    n_classes: int,
-) -> LabelPlan:
-    "Return how labels are stored; raises `BadInput` if nothing fits the budget"
+def plan_storage(label_format: str, epochs: int, images: int, n_classes: int) -> LabelPlan:
+    "Return how labels are stored in a format of `label_size`, or a budget such as `2MB`; raises `BadInput` if nothing fits it"
     size = lambda label_format: images * label_size(label_format, n_classes)  # Bytes of an epoch
     chosen, n, budget = label_format, epochs, re.fullmatch(rf"(\d+(?:\.\d+)?) ?({'|'.join(UNITS)})", label_format)
     if budget:
@@ -164,13 +147,8 @@ def pool_state(pool: Pool) -> list[Tensor]:
     return [v for t in pool.teachers for v in t.model.state_dict().values()]
 
 
-def plan_labels(
-    cfg: EvalConfig,
-    images: int,  # That a student sees in an epoch
-    n_classes: int,
-    pool: Pool | None,  # Gives soft labels
-) -> LabelPlan:
-    "Return what the labels of a protocol take; raises `BadInput` if nothing fits its budget"
+def plan_labels(cfg: EvalConfig, images: int, n_classes: int, pool: Pool | None) -> LabelPlan:
+    "Return what a protocol's labels of so many images an epoch take; raises `BadInput` if nothing fits its budget"
     epochs = int(cfg.training.epochs)
     if not cfg.is_soft:
         return LabelPlan("hard", epochs, 0, "hard")
@@ -184,24 +162,15 @@ def plan_labels(
 
 # %% ../../nbs/toolkit/students/labels.ipynb #1802cb04
 class SoftLabels:
-    "Images of a set and their soft labels: a function of epoch and image"
+    "Images of a set and their soft labels `[N, classes]`, read for each epoch, or once if they are fixed, for `augment` to mix"
 
-    def __init__(
-        self,
-        augment: StudentAugment,  # What the student sees; it mixes fixed labels
-        plan: LabelPlan,
-        read: Callable[[int], Tensor],  # From an epoch to `[N, classes]`; fixed labels are those of epoch 0
-    ):
+    def __init__(self, augment: StudentAugment, plan: LabelPlan, read: Callable[[int], Tensor]):
         self.augment, self.plan, self.read, self.is_fixed = augment, plan, read, plan.label_format == "fixed"
         augment.targets = self.of_epoch(0) if self.is_fixed else augment.targets
 
-    def __call__(
-        self,
-        epoch: int,  # Counted from 0; after the last one that is labelled the first comes again
-        idx: Tensor,  # `[B]` which images
-    ) -> tuple[Tensor, Tensor]:  # Normalized images `[B, C, H, W]`; probabilities, or logits, `[B, classes]`
-        "Return the augmented images `idx` of `epoch` and their labels"
-        epoch %= self.plan.epochs
+    def __call__(self, epoch: int, idx: Tensor) -> tuple[Tensor, Tensor]:
+        "Return the images `idx` of an epoch, normalized `[B, C, H, W]`, and probabilities, or logits, `[B, classes]`"
+        epoch %= self.plan.epochs  # After the last one that is labelled the first comes again
         x, mixed = self.augment(epoch, idx)
         return x, mixed if self.is_fixed else self.of_epoch(epoch)[idx]
 
@@ -218,12 +187,7 @@ class SoftLabels:
 EPOCH = "epoch-{:05d}"  # Name of an epoch's item, counted from 0
 
 
-def label_key(
-    augment: StudentAugment,
-    pool: Pool,
-    temperature: float | None,  # As for `ensemble`
-    plan: LabelPlan,
-) -> dict:  # JSON values
+def label_key(augment: StudentAugment, pool: Pool, temperature: float | None, plan: LabelPlan) -> dict:  # JSON values
     "Return what stored labels depend on, but for the number of the epoch"
     data = augment.data
     key = {"label_format": plan.label_format, "number of epochs": plan.epochs, "classes": data.n_classes}
@@ -259,12 +223,8 @@ def make_labels(
     return SoftLabels(augment, plan, partial(read_epoch, store.folder, key))
 
 
-def read_epoch(
-    folder: Path,
-    key: dict,  # From `label_key`
-    epoch: int,  # Counted from 0
-) -> Tensor:  # Probabilities `[N, classes]`, float32 on the CPU
-    "Read the labels of an epoch; raises `BadInput` if they are absent, damaged or belong to something else"
+def read_epoch(folder: Path, key: dict, epoch: int) -> Tensor:  # Probabilities `[N, classes]`, float32 on the CPU
+    "Read the labels of an epoch, counted from 0; raises `BadInput` if they are absent, damaged or of another `label_key`"
     item = read_item(folder / f"{EPOCH.format(epoch)}.safetensors", {**key, "epoch": epoch})
     return decode(item.tensors, key["classes"])
 
@@ -317,5 +277,5 @@ def load_distilled(
     if key["temperature"] is None:
         raise BadInput(f"{where} holds logits, and a data set gives probabilities; make labels without loss mse")
     del key["epoch"]
-    augment = StudentAugment(data, StudentAugConfig.from_json(key["augmentation"]))
+    augment = StudentAugment(data, make_config(StudentAugConfig, key["augmentation"], where="labels"))
     return LabelledSet(data, SoftLabels(augment, plan, partial(read_epoch, where, key)))

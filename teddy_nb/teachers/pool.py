@@ -23,6 +23,7 @@ import torch
 import torch_pruning as tp
 from fastcore.basics import patch
 from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import confusion_matrix
 from torch import nn
 
 from ..core.devices import dist_state, from_first, generator, seeded
@@ -67,12 +68,8 @@ class Teacher(Checked):
         return f"Teacher({self.arch}, {self.stage:g} epoch{'s' * (self.stage != 1)}, {self.accuracy:.1%})"
 
 
-def teacher_file(
-    arch: str,
-    stage: float,  # Epochs
-    pool_index: int | None,  # Of a pruned network
-) -> str:
-    "Return the name of a teacher's file of weights"
+def teacher_file(arch: str, stage: float, pool_index: int | None) -> str:
+    "Return the name of a teacher's file of weights: by its epochs, or by its number in the pool if it was pruned"
     return f"{arch}-{stage:g}.safetensors" if pool_index is None else f"{arch}-pruned-{pool_index}.safetensors"
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #27521df4
@@ -161,17 +158,6 @@ def earliest(self: Pool, n: int) -> Pool:
     "Return the pool of its `n` teachers of the earliest stages, of one stage the weakest"
     return replace(self, teachers=tuple(sorted(self.teachers, key=lambda t: (t.stage, t.accuracy))[:n]))
 
-
-@patch
-def at_accuracies(self: Pool, low: float, high: float) -> Pool:  # On the same device
-    "Return the same training cut wherever its test accuracy (0..1) lies in this range; raises `BadInput` if it never does"
-    stages = [t.stage for t in self.trajectory if low <= t.accuracy <= high]
-    if not stages:
-        scores = [a for _, a in self.curve] or [self.converged.accuracy]
-        extent = f"{min(scores):.1%} to {max(scores):.1%}"
-        raise BadInput(f"no stage has an accuracy between {low:.1%} and {high:.1%}; the trajectory has {extent}")
-    return self.at_stages(*stages)
-
 # %% ../../nbs/toolkit/teachers/pool.ipynb #7667daa7
 @patch
 def converged_only(self: Pool) -> Pool:
@@ -210,23 +196,17 @@ def check_matches(self: Pool, data: ImageSet):
     for a, b in zip(self.classes, data.classes, strict=True):
         if a != b:
             raise BadInput(f"class {a.index} is {a.folder!r} to the teachers but {b.folder!r} in {data.name}")
-    if (self.channels, self.size) != (data.channels, data.size):
-        raise BadInput(
-            f"the teachers take {self.channels}-channel images of {self.size} pixels, "
-            f"but {data.name} has {data.channels} channels and {data.size} pixels"
-        )
+    kind = lambda images: f"{images.channels}-channel images of {images.size} pixels"
+    if kind(self) != kind(data):
+        raise BadInput(f"the teachers take {kind(self)}, but {data.name} has {kind(data)}")
     if any(abs(a - b) > 2e-3 for a, b in zip(self.mean + self.std, data.mean + data.std, strict=True)):
-        raise BadInput(
-            f"the teachers were trained with mean {self.mean} and std {self.std}, but {data.name} is normalized with "
-            f"{data.mean} and {data.std}; `normalized(data, (pool.mean, pool.std))` gives it theirs"
-        )
+        constants = f"mean {data.mean} and std {data.std}; `normalized(data, (pool.mean, pool.std))` gives it theirs"
+        seen = f"the teachers were trained with mean {self.mean} and std {self.std}"
+        raise BadInput(f"{seen}, but {data.name} is normalized with {constants}")
 
 
-def normalized(
-    data: Splits,
-    mean_std: tuple,  # Mean and standard deviation of each channel, of pixels in 0..1
-) -> Splits:  # The same images
-    "Return the data with other constants of normalization; raises `BadInput` for other numbers of channels"
+def normalized(data: Splits, mean_std: tuple) -> Splits:
+    "Return the data with another mean and std of each channel, of pixels in 0..1; raises `BadInput` for other numbers of channels"
     mean, std = (tuple(map(float, values)) for values in mean_std)
     return Splits(*(replace(part, mean=mean, std=std) for part in data))
 
@@ -249,12 +229,8 @@ def from_model(
     return new_pool(train, "single", [teacher], teacher)
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #1e74d8e5
-def read_teacher(
-    path: Path,
-    images: ImageSet | Pool,  # Whose channels, size and classes it has
-    settings: dict | None = None,  # It must have been made with, JSON values; any when None
-) -> Teacher:  # On the CPU
-    "Rebuild one teacher; raises `BadInput` for a damaged file and an impossible header"
+def read_teacher(path: Path, images: ImageSet | Pool, settings: dict | None = None) -> Teacher:  # On the CPU
+    "Rebuild a teacher of such images; raises `BadInput` for a damaged file, an impossible header, and other settings if any are given"
     weights, entry = read_item(path, settings)
     try:
         model = _empty_model(entry["arch"], entry["channel_config"], images)
@@ -311,10 +287,9 @@ def check_manifest(m: Pool):
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #f9a35d2b
 def read_manifest(
-    folder: Path,
-    settings: dict | None = None,  # It must have been made with, JSON values; any when None
-) -> tuple[Pool, dict]:  # With files in the place of teachers; what it was made with
-    "Read the manifest of a pool; raises `BadInput` if it is absent, altered, impossible or made with other settings"
+    folder: Path, settings: dict | None = None
+) -> tuple[Pool, dict]:  # With the settings it was made with
+    "Read a pool with files in the place of teachers; raises `BadInput` if it is absent, altered, impossible or made with other settings"
     path = folder / "manifest.safetensors"
     if not path.exists():
         if any(folder.glob("*.safetensors")) or (folder / "trajectory").exists():
@@ -435,15 +410,15 @@ def keep_every_epoch(
     score: Callable[[], dict[str, float]],  # Scores of the model, 0..1, the first of which is its accuracy
 ) -> Pool:  # Without weak teachers; its trajectory on the CPU
     "Train a network, from the last epoch that is kept, and keep it after every epoch"
-    files = [teacher_file(arch, epoch, None) for epoch in range(1, epochs + 1)]
-    found, start = {file: growing.find(file) for file in files}, time.perf_counter()
+    found = {epoch: growing.find(teacher_file(arch, epoch, None)) for epoch in range(1, epochs + 1)}
+    start = time.perf_counter()
 
     def keep(epoch, loss):
         nonlocal start
         scores, seconds = score(), round(time.perf_counter() - start, 2)
         teacher = make_teacher(model, arch, epoch, next(iter(scores.values())), growing.data.train, seconds=seconds)
         rounded = {k: round(v, 4) for k, v in {"loss": loss, **scores}.items()}
-        found[teacher.file] = growing.keep(teacher, teacher_epoch=epoch, **rounded, seconds=seconds)
+        found[epoch] = growing.keep(teacher, teacher_epoch=epoch, **rounded, seconds=seconds)
         start = time.perf_counter()
 
     if growing.checkpoint and not any(found.values()) and dist_state().is_main_process:
@@ -452,9 +427,8 @@ def keep_every_epoch(
         train(on_epoch=keep, checkpoint=growing.checkpoint, desc="teacher")
     if not all(found.values()):
         raise BadInput(f"{growing.checkpoint} is ahead of the teachers beside it; remove it")
-    trajectory = list(found.values())
-    curve = [(t.stage, t.accuracy) for t in trajectory]
-    return new_pool(growing.data.train, "prior", (), trajectory[-1], curve, trajectory)
+    curve = [(t.stage, t.accuracy) for t in found.values()]
+    return new_pool(growing.data.train, "prior", (), found[epochs], curve, found.values())
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #bec9d373
 def check_pool_folder(folder: str | Path):
@@ -462,8 +436,7 @@ def check_pool_folder(folder: str | Path):
     folder = Path(folder)
     require_folder(folder)
     remove_partials(folder)
-    names = {p.name for p in folder.iterdir()} if folder.exists() else set()
-    left = {n for n in names if not n.endswith((".partial", ".lock"))} - {"log.jsonl"}
+    left = {p.name for p in folder.glob("*") if p.suffix not in (".partial", ".lock")} - {"log.jsonl"}
     if left and not any(n == "trajectory" or n.endswith(".safetensors") for n in left):
         raise BadInput(f"{folder} is not empty and holds no pool; choose another output folder")
 
@@ -471,29 +444,23 @@ def check_pool_folder(folder: str | Path):
 def sanity_warnings(pool: Pool, data: Splits) -> list[str]:  # One sentence for each; empty if all is well
     "Check the accuracy, class order and normalization of the pool's converged teacher, on the data's device"
     model = pool.to(data.test.device).converged.model
-    pairs = data.test.labels * data.test.n_classes + predict_classes(model, data.test)
-    confusion = torch.bincount(pairs.cpu(), minlength=data.test.n_classes**2).view(data.test.n_classes, -1)
+    right, found = data.test.labels.cpu(), predict_classes(model, data.test).cpu()
+    confusion = confusion_matrix(right, found, labels=range(data.test.n_classes))
     constants = better_constants(model, data) if pool.converged.stage == 0 else None  # From elsewhere
-    return [
-        *_class_warnings(confusion, data.test),
-        *_normalization_warnings(data.train),
-        *([constants] * bool(constants)),
-    ]
+    return [*filter(None, [*_class_warnings(confusion, data.test), *_normalization_warnings(data.train), constants])]
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #075a78ae
 def _class_warnings(confusion, test):
-    n, chance = confusion.sum().item(), 1 / len(confusion)
-    right = confusion.trace().item() / n
-    rows, columns = linear_sum_assignment(confusion.numpy(), maximize=True)
-    best = confusion[rows, columns].sum().item() / n
+    n, chance = confusion.sum(), 1 / len(confusion)
+    rows, columns = linear_sum_assignment(confusion, maximize=True)
+    right, best = confusion.trace() / n, confusion[rows, columns].sum() / n
     if right <= chance + max((chance * (1 - chance) / n) ** 0.5, 0.2 * chance):
         yield f"the converged teacher scores {right:.1%} on {test.name}, where guessing scores {chance:.1%}"
     if best > right + 0.1:
         i, j = next((i, j) for i, j in zip(rows, columns, strict=True) if i != j)
-        yield (
-            f"the classes seem to be in another order: the converged teacher calls most of {test.classes[i].name!r} "
-            f"{test.classes[j].name!r}, and would score {best:.1%} instead of {right:.1%} with its classes rearranged"
-        )
+        swap = f"the converged teacher calls most of {test.classes[i].name!r} {test.classes[j].name!r}"
+        scores = f"would score {best:.1%} instead of {right:.1%} with its classes rearranged"
+        yield f"the classes seem to be in another order: {swap}, and {scores}"
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #0e0f28b6
 def _normalization_warnings(train):
@@ -525,7 +492,7 @@ def better_constants(model: nn.Module, data: Splits) -> str | None:  # None if t
         mean, std = ([round(v, 4) for v in values] for values in constants)
         return (
             f"the network scores {here:.1%} on {test.name} with mean {test.mean} and std {test.std}, but {score:.1%} "
-            f"with {name}, mean {mean} and std {std}; `normalized(data, mean_std)` gives the data these"
+            f"with {name}, mean {mean} and std {std}; `normalized(data, mean_std)`, or --mean and --std, gives the data these"
         )
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #4a4b96e8

@@ -153,17 +153,13 @@ def _from_timm(arch, name):
     return Pretrained(name, model.state_dict(), names, (tuple(cfg["mean"]), tuple(cfg["std"])), cfg["input_size"][-1])
 
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #e84a8aca
-def match_class_names(
-    weights: Pretrained,
-    n: int,  # Rows of its classifier
-    train: ImageSet,
-) -> list[int]:  # A row for each class of the data
-    "Find the data's classes among those of the weights, or take as many in their order; raises `BadInput` otherwise"
-    rows = {}
+def match_class_names(weights: Pretrained, n: int, train: ImageSet) -> list[int]:  # A row for each class of the data
+    "Find the data's classes among the `n` of the weights, or take as many in their order; raises `BadInput` otherwise"
+    rows, plain = {}, lambda label: str(label).lower().replace("_", " ")
     for i, label in [*enumerate(weights.categories), *enumerate(imagenet_wnids() if n == 1000 else ())]:
-        rows.setdefault(_plain(label), []).append(i)
+        rows.setdefault(plain(label), []).append(i)
     known = {label: i for label, (i, *others) in rows.items() if not others}
-    found = [known.get(_plain(c.folder), known.get(_plain(c.name))) for c in train.classes]
+    found = [known.get(plain(c.folder), known.get(plain(c.name))) for c in train.classes]
     if n == train.n_classes and found.count(None) == n:
         return list(range(n))
     if None in found or len({*found}) < len(found):
@@ -174,18 +170,9 @@ def match_class_names(
         )
     return found
 
-
-def _plain(label):
-    return str(label).lower().replace("_", " ")
-
 # %% ../../nbs/toolkit/teachers/pretrained.ipynb #47db3d0a
-def select_classes(
-    weights: Pretrained,
-    model: nn.Module,  # That is to take them
-    arch: str,  # Its name
-    train: ImageSet,
-) -> dict[str, Tensor]:  # A state_dict with the classifier's rows of the data's classes, in their order
-    "Keep what the data's classes need of the weights; raises `BadInput` if the model has other names or shapes"
+def select_classes(weights: Pretrained, model: nn.Module, arch: str, train: ImageSet) -> dict[str, Tensor]:
+    "Return a state_dict for `model` with the classifier's rows of the data's classes; raises `BadInput` if it has other names or shapes"
     names = [f"{head_name(model)}.{kind}" for kind in ("weight", "bias")]
     head = {k: weights.state[k] for k in names if k in weights.state and weights.state[k].dim()}
     state = {k: v for k, v in weights.state.items() if not k.startswith(AUX_HEADS)}

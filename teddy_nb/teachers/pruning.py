@@ -34,16 +34,11 @@ def layer_kind(layer: nn.Module) -> type | None:  # None if it has no width of t
     return next((kind for kind in WIDTH_ATTRS if isinstance(layer, kind)), None)
 
 # %% ../../nbs/toolkit/teachers/pruning.ipynb #d2e79678
-def apply_channel_config(
-    model: nn.Module,  # Changed in place
-    config: dict[str, list[int]],  # As `channel_config` returned it
-) -> nn.Module:  # The same network with new layers of those widths, freshly initialised
-    "Give every layer the channel counts in `config`; raises `BadInput` for counts that pruning could not have left"
-    own = channel_config(model)
+def apply_channel_config(model: nn.Module, config: dict[str, list[int]]) -> nn.Module:  # The same network
+    "Put new layers with the widths that `channel_config` counted into a network; raises `BadInput` for those that pruning could not have left"
+    own, fits = channel_config(model), lambda n, most: type(n) is int and 1 <= n <= most
     for name, counts in config.items():
-        if len(counts) != len(own.get(name, ())) or not all(
-            type(n) is int and 1 <= n <= m for n, m in zip(counts, own[name], strict=True)
-        ):
+        if len(counts) != len(own.get(name, ())) or not all(map(fits, counts, own[name])):
             raise BadInput(f"the layer {name!r:.60} cannot have the channel counts {short_repr(counts)}")
         try:
             model.set_submodule(name, _with_widths(model.get_submodule(name), counts))

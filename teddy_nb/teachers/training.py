@@ -41,12 +41,8 @@ from .models import build_model
 AUX_HEADS = ("aux1", "aux2", "AuxLogits", "aux_logits")
 
 
-def new_model(
-    name: str,  # A name `build_model` knows
-    data: ImageSet,  # Gives channels, classes and size
-    seed: int,  # Of the initial weights
-) -> nn.Module:  # On the data's device
-    "Return a network for `data`, initialised from `seed`; raises `BadInput` for an unknown name"
+def new_model(name: str, data: ImageSet, seed: int) -> nn.Module:  # On the data's device
+    "Return a network, by a name that `build_model` knows, for `data`, initialised from `seed`; raises `BadInput` for an unknown name"
     with seeded(seed, "init"):
         model = build_model(name, data.channels, data.n_classes, data.size).to(data.device)
     for head in AUX_HEADS:
@@ -62,12 +58,10 @@ def example_image(data: ImageSet) -> Tensor:
 # %% ../../nbs/toolkit/teachers/training.ipynb #3ac25a7b
 def check_model(name: str, data: ImageSet):
     "Raise `BadInput` unless the network of this name can take the images"
+    model = new_model(name, data, 0).eval()
     try:
         with torch.no_grad():
-            model = new_model(name, data, 0).eval()
             model(example_image(data))
-    except BadInput:
-        raise
     except (RuntimeError, AssertionError, ValueError) as e:
         raise BadInput(f"{name} cannot take images of {data.size} pixels; choose another size or model") from e
 
@@ -103,15 +97,11 @@ class MuonAdamW:
         muon = optim.Muon(self.matrices, momentum=cfg.momentum, adjust_lr_fn="match_rms_adamw", **common)
         adamw = optim.AdamW([p for p in model.parameters() if p in others], betas=cfg.betas, **common)
         self.parts, self.param_groups = (muon, adamw), muon.param_groups + adamw.param_groups
+        self.zero_grad = model.zero_grad
 
     @staticmethod
     def matrix(p: Tensor, like: Tensor) -> Tensor:  # A view of `like`, which is laid out as `p`: `[outputs, rest]`
         return (like if p.is_contiguous() else like.movedim(1, -1)).flatten(1)
-
-    def zero_grad(self):
-        self.parts[1].zero_grad()
-        for p in self.hidden:
-            p.grad = None
 
     def step(self):
         for p, m in zip(self.hidden, self.matrices, strict=True):
@@ -191,12 +181,8 @@ class TrainAugment:
         for idx, x, y in self.data.batches(batch_size, order, partial(self.read, epoch)):
             yield self.apply(epoch, idx, self.data.normalize(x)), y
 
-    def apply(
-        self,
-        epoch: int,  # Counted from 0
-        idx: Tensor,  # `[B]` indices of the images
-        x: Tensor,  # Normalized `[B, C, H, W]`
-    ) -> Tensor:  # Augmented `[B, C, H, W]`; images on disk unchanged, for `read` has augmented them
+    def apply(self, epoch: int, idx: Tensor, x: Tensor) -> Tensor:
+        "Return the normalized images `[B, C, H, W]` of indices `[B]` augmented; those on disk as they are, for `read` has done so"
         return x if self.on_disk or self.cfg == AffineConfig() else apply_affine(x, self.theta(epoch)[idx])
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #dbfe0337
@@ -216,10 +202,9 @@ def epoch_batches(
     order = order[dist.process_index :: dist.num_processes][: len(order) // dist.num_processes]
     order = order if augment.on_disk else order.to(augment.data.device)  # One transfer an epoch, not one a step
     per_epoch = max(1, math.ceil(len(order) / cfg.batch_size))
+    batches = augment.batches(epoch, order, cfg.batch_size)
     if get_batch:
         batches = (get_batch(epoch, idx) for idx in split_evenly(order, cfg.batch_size))
-    else:
-        batches = augment.batches(epoch, order, cfg.batch_size)
     steps = min(per_epoch, round((cfg.epochs - epoch) * per_epoch))
     for n, (x, target) in enumerate(islice(batches, steps), 1):
         yield epoch + n / per_epoch, x, target
@@ -233,27 +218,16 @@ def learning_rate(cfg: TrainConfig, epoch: int) -> float:
     return cfg.lr * (1 + math.cos(math.pi * epoch / (max(1, math.ceil(cfg.epochs)) * (cfg.smoothing or 1)))) / 2
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #2588e6ea
-def save_checkpoint(
-    path: Path,
-    model: nn.Module,
-    optimizer: optim.Optimizer,
-    key: dict,  # What the training is, JSON values; only the same training may resume from the file
-    losses: list[float],  # Mean loss of each epoch so far
-):
-    "Replace the checkpoint"
+def save_checkpoint(path: Path, model: nn.Module, optimizer: optim.Optimizer, key: dict, losses: list[float]):
+    "Replace the checkpoint of the training that `key` describes, with its mean loss of each epoch so far"
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{i}.{k}": v for k, v in state.items() if v is not None}
     write_item(path, Item(tensors, {"losses": losses}), key)
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #77b978a4
-def load_checkpoint(
-    path: Path | None,
-    model: nn.Module,  # Changed in place; already in its memory format
-    optimizer: optim.Optimizer,  # Changed in place
-    key: dict,  # As `save_checkpoint` was given it
-) -> list[float]:  # Mean loss of each epoch so far; empty if there is no file
-    "Resume from a checkpoint; raises `BadInput` if it is damaged or belongs to another training"
+def load_checkpoint(path: Path | None, model: nn.Module, optimizer: optim.Optimizer, key: dict) -> list[float]:
+    "Resume a network in its memory format, and return its losses, none without a file; raises `BadInput` if that is damaged or another training's"
     if not (path and path.exists()):
         return []
     tensors, metadata = read_item(path, key)
@@ -278,19 +252,17 @@ def training_key(model: nn.Module, data: ImageSet, cfg: TrainConfig, seed: int, 
 READ_EVERY = 10  # Epochs between two looks at the losses of recorded steps, each of which waits for the device
 
 
-def set_rate(group: dict, lr: float):
-    "Set the learning rate of an optimizer's group, in place where it is a tensor"
-    group["lr"] = group["lr"].fill_(lr) if isinstance(group["lr"], Tensor) else lr
+def set_rate(optimizer: optim.Optimizer, lr: float):
+    "Set the learning rate of an optimizer, in place where it is a tensor"
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"].fill_(lr) if isinstance(group["lr"], Tensor) else lr
 
 
 def recorded_step(
-    model: nn.Module,
-    net: nn.Module,  # The same, compiled perhaps
-    optimizer: optim.Optimizer,  # Its rate becomes a tensor, which recorded steps read
-    loss: Callable[[Tensor, Tensor], Tensor],
-    precision: str = "fp32",
-) -> Callable[[Tensor, Tensor], Tensor]:  # From images and targets to the loss, which the next step overwrites
-    "Return `train_step` from tensors that stay where they are, one CUDA graph for each shape"
+    model: nn.Module, net: nn.Module, optimizer: optim.Optimizer, loss: Callable, precision="fp32"
+) -> Callable:
+    "Return `train_step` of a network, and of `net`, the same compiled perhaps, from tensors that stay where they are, one CUDA graph a shape"
+    # The optimizer's rate becomes a tensor, which recorded steps read; the next step overwrites the loss
     device, places = next(model.parameters()).device, {}
     graphs = Graphs(device, lambda: [*model.parameters(), *model.buffers(), *optimizer_tensors(optimizer)])
     for group in optimizer.param_groups:
@@ -316,14 +288,6 @@ def _wrapped(model, cfg, dist):
     net = DistributedDataParallel(model) if dist.num_processes > 1 else model
     return torch.compile(net, dynamic=False) if cfg.compile and can_compile() else net
 
-
-def _share_buffers(model, dist):
-    "Give all processes the running averages of the first"
-    if dist.num_processes > 1:
-        from accelerate.utils import broadcast  # Its import and its calls make the process state
-
-        broadcast(list(model.buffers()))
-
 # %% ../../nbs/toolkit/teachers/training.ipynb #b1869061
 def read_losses(losses: list, desc: str):
     "Bring losses that are still on the device to the host; raises `BadInput` if one is not finite"
@@ -339,12 +303,11 @@ def fit(
     seed: int,  # Of order, augmentation and dropout
     get_batch: Callable | None = None,  # `(epoch, idx) -> inputs, targets`; augmented images and labels when None
     loss: Callable = F.cross_entropy,  # `(logits, targets) -> scalar`
-    on_epoch: Callable
-    | None = None,  # `(epochs done, mean loss)`, called after each epoch; a recorded loss is a tensor
-    on_step: Callable | None = None,  # `(epochs done) -> whether to stop`, called after each step
+    on_epoch: Callable | None = None,  # `(epochs done, mean loss)`, after each epoch; a recorded loss is a tensor
+    on_step: Callable | None = None,  # `(epochs done) -> whether to stop`, after each step
     checkpoint: Path | None = None,  # Where to resume from if it exists; replaced after each epoch
     desc: str = "training",  # Of the progress bar
-    alone: bool = False,  # In this process, its steps recorded where that can be, as students; else all processes share each step
+    alone: bool = False,  # As students, with recorded steps where that can be; else all processes share each step
 ) -> list[float]:  # Mean loss of every epoch
     "Train `model` on `data`; raises `BadInput` if the loss is not finite or the checkpoint is not this training's"
     dist = ALONE if alone else dist_state()
@@ -356,8 +319,7 @@ def fit(
     step = recorded_step(model, net, optimizer, loss, cfg.precision) if recorded else step
     for epoch in tqdm(range(len(losses), epochs), desc, leave=False, initial=len(losses), total=epochs):
         net.train()
-        for group in optimizer.param_groups:
-            set_rate(group, learning_rate(cfg, epoch))
+        set_rate(optimizer, learning_rate(cfg, epoch))
         total, n = 0.0, 0
         with seeded(seed, "epoch", epoch, dist.process_index):
             for done, x, target in epoch_batches(augment, cfg, seed, epoch, get_batch, dist):
@@ -367,7 +329,8 @@ def fit(
         losses.append(total / max(1, n) if recorded else float(total) / max(1, n))
         if not recorded or (epoch + 1) % READ_EVERY == 0 or epoch + 1 == epochs:
             read_losses(losses, desc)
-        _share_buffers(model, dist)
+        for running_average in model.buffers() if dist.num_processes > 1 else ():
+            torch.distributed.broadcast(running_average, src=0)
         if on_epoch:
             on_epoch(epoch + 1, losses[-1])
         if checkpoint and dist.is_main_process:
@@ -393,16 +356,10 @@ def predict_classes(
     return torch.cat(batches)
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #7b609e58
-def accuracy(
-    model: nn.Module,
-    data: ImageSet,  # On the device where the model is
-    dist: SingleProcess = ALONE,  # Processes that share the images
-) -> float:  # Share of images whose highest logit is their label, 0..1
-    "Return the top-1 accuracy"
+def accuracy(model: nn.Module, data: ImageSet, dist: SingleProcess = ALONE) -> float:
+    "Return the share of images, 0..1, whose highest logit is their label; the processes of `dist` share the work"
     local = torch.arange(len(data))[dist.process_index :: dist.num_processes]
     correct = (predict_classes(model, data, local) == data.labels[local.to(data.device)]).sum()
     if dist.num_processes > 1:
-        from accelerate.utils import reduce
-
-        correct = reduce(correct, "sum")
+        torch.distributed.all_reduce(correct)
     return correct.item() / len(data)
