@@ -134,7 +134,7 @@ def teddy_distill(
     show_recipe: store_true = False,  # Print the recipe as TOML, and stop
     no_compare: store_true = False,  # Make the set alone, without baselines and scores
     force: store_true = False,  # Go on with teachers that fail the sanity check
-    task: str = "classification",  # or detection: --dataset is digits, voc, a folder in VOC layout or a COCO JSON, --model a backbone
+    task: str = "classification",  # or detection: --dataset is digits, voc, a folder of photos with what Roboflow, CVAT, Label Studio or labelme wrote, or a JSON; --model is a backbone
     images: int = 0,  # With --task detection: of the distilled set; 10 when 0
     channels: int = 0,  # 3 for RGB, 1 for grey; 0 to find out by looking
     dry_run: store_true = False,  # Print what was read, and stop
@@ -224,15 +224,15 @@ def print_comparison(run, results):
     print(f"\n{run.path.resolve()}")
 
 # %% ../nbs/toolkit/cli.ipynb #d0e7ec02
-NOT_FOR_BOXES = (
-    "ipc", "pool", "teachers", "epochs", "download", "recipe", "show_recipe", "force", "channels", "mean", "std",
-)  # fmt: skip
+NOT_FOR_BOXES = ("ipc", "pool", "teachers", "epochs", "download", "force", "channels", "mean", "std")
 
 
 def distill_boxes(
-    task: str, dataset: str, model: str, images: int, out: str, root: str, no_compare: bool, dry_run: bool, **more
-):
+    task: str, dataset: str, model: str, images: int, out: str, root: str,
+    no_compare: bool, dry_run: bool, show_recipe: bool, **more,
+):  # fmt: skip
     "Distill a detection set; raises `BadInput` for options of `teddy_distill` that have no meaning there"
+    from teddy_nb.config import recipe_toml
     from teddy_nb.core.devices import default_device
     from teddy_nb.detecting.config import get_detection_recipe
     from teddy_nb.detecting.data import load_detection
@@ -248,6 +248,8 @@ def distill_boxes(
     if odd := [k for k in NOT_FOR_BOXES if more.pop(k) != defaults[k].default]:
         raise BadInput(f"--{odd[0].replace('_', '-')} has no meaning with --task detection; leave it out")
     recipe = get_detection_recipe(dataset, **given_options(backbone=model, **more))
+    if show_recipe:
+        return print(recipe_toml(recipe))
     data = print_summary(load_detection(dataset, root, recipe.size, recipe.test_images)).to(default_device())
     if dry_run:
         return

@@ -201,9 +201,9 @@ def row(key: str, i: int, **changes):
 
 
 ODD = {
-    "of no image": (row("annotations", 3, image_id=99), "annotation 4 of set.json belongs to image 99, which is not in the list"),
-    "without an image": (row("annotations", 3, image_id="gone"), "annotation 4 of set.json belongs to image None"),
-    "of no category": (row("annotations", 3, category_id=7), "annotation 4 of set.json has the category 7, which is not"),
+    "of no image": (row("annotations", 3, image_id=99), "annotation 4 of set.json has the image_id 99, which is not listed"),
+    "without an image": (row("annotations", 3, image_id="gone"), "annotation 4 of set.json has the image_id None"),
+    "of no category": (row("annotations", 3, category_id=7), "annotation 4 of set.json has the category_id 7, which is not"),
     "with an empty box": (row("annotations", 3, bbox=[]), r"annotation 4 of set.json has \[\] in place of the 4 numbers"),
     "without a box": (row("annotations", 3, bbox="gone"), "annotation 4 of set.json has None in place"),
     "with a word for a number": (row("annotations", 3, bbox=[1, 2, "x", 4]), "annotation 4 .* in place of the 4 numbers"),
@@ -252,10 +252,10 @@ def test_what_is_odd_and_harmless_is_read_and_said(tmp_path):
     assert len(data.train) + len(data.test) == 9 and [c.name for c in data.train.classes] == [*NAMES]
     assert data.train.counts.sum() + data.test.counts.sum() == 9
     for words in (
-        "it has no box: yak",
+        "classes without a box (yak)",
         "1 image without an object",
         "2 photos without an annotation",
-        "1 category name twice",
+        "1 of the categories have the name",
     ):
         assert words in data.summary(), data
 
@@ -276,7 +276,7 @@ def test_what_may_be_meant_in_two_ways_is_refused(tmp_path):
 def test_a_folder_of_another_format_is_refused_by_what_it_holds(tmp_path):
     photo(tmp_path / "x.png")
     (tmp_path / "x.txt").write_text("0 .5 .5 .1 .1")
-    with pytest.raises(BadInput, match="holds no boxes in the way of COCO, .* but 1 .png, 1 .txt; export"):
+    with pytest.raises(BadInput, match="holds no boxes in the form of COCO, .* but 1 .png, 1 .txt; export"):
         load_detection(str(tmp_path))
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 from processes import SCRIPTS, call, finish, launch, long, start
 
 from teddy_nb import cli
+from teddy_nb.detecting.config import get_detection_recipe
 
 SCRIPT = "shared_detection.py"
 
@@ -119,3 +120,17 @@ def test_what_cannot_work_is_said_in_a_sentence(make, words, capsys, tmp_path):
     lines = capsys.readouterr().err.splitlines()
     assert e.value.code == 2 and words in lines[-1], lines
     assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_changes_the_preset(capsys, tmp_path):
+    (tmp_path / "own.toml").write_text("steps = 7\n[synthesis]\niterations = 3\nbn_weight = 0\n")
+    options = ["--task=detection", "--dataset=digits", f"--recipe={tmp_path / 'own.toml'}", "--seed=5", "--show-recipe"]
+    cli.run_command("teddy_distill", options)
+    (tmp_path / "shown.toml").write_text(capsys.readouterr().out)
+    recipe = get_detection_recipe("folder", tmp_path / "shown.toml")
+    assert (recipe.steps, recipe.seed, recipe.synthesis.iterations, recipe.synthesis.bn_weight) == (7, 5, 3, 0)
+    assert recipe.detector == get_detection_recipe("digits").detector
+    (tmp_path / "own.toml").write_text("[pool]\nstages = [1]\n")
+    with pytest.raises(SystemExit):
+        cli.run_command("teddy_distill", options)
+    assert "the recipe has no field 'pool'" in capsys.readouterr().err

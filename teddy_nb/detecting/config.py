@@ -8,6 +8,7 @@ __all__ = ['DetectorConfig', 'DetectionSynthesisConfig', 'DetectionEvalConfig', 
 # %% ../../nbs/toolkit/detecting/config.ipynb #70ba1788
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 from ..config import PRESETS, TrainConfig, Trained, make_config, override, read_toml
@@ -86,16 +87,18 @@ class DetectionRecipe(Checked):
 
 # %% ../../nbs/toolkit/detecting/config.ipynb #581681a4
 def get_detection_recipe(
-    dataset: str,  # `digits`, `voc`, a folder, or a COCO JSON
-    size: int | None = None,  # Of the longest side, pixels; so here and below: the preset's when None
-    backbone: str | None = None,  # Of teachers and students
+    dataset: str,  # `digits`, `voc`, a folder, or a JSON
+    recipe: str | Path = "",  # A TOML file with fields to change, or the `recipe.toml` of a run
+    backbone: str | None = None,  # Of teachers and students; so here and below: the recipe's when None
     weights: str | None = None,  # Of the backbone: a file or torchvision's name
     students: int | None = None,  # A row of a comparison
-    seed: int | None = None,  # Of teachers and images
+    **fields,  # Of the recipe, such as `size` and `seed`
 ) -> DetectionRecipe:
-    "Choose the preset of a dataset and change what is named"
+    "Return the preset of a dataset, changed by a file and then by what is named"
     given = lambda **values: {k: v for k, v in values.items() if v is not None}
+    name = dataset if dataset in ("digits", "voc") else "folder"
+    base = make_config(DetectionRecipe, read_toml(PRESETS / "detection" / f"{name}.toml"))
+    changes = read_toml(recipe) if recipe else {}
     detector = given(backbone=backbone, weights=weights)
-    changes = given(size=size, seed=seed, detector=detector, eval_cfg=given(detector=detector, n_students=students))
-    path = PRESETS / "detection" / f"{dataset if dataset in ('digits', 'voc') else 'folder'}.toml"
-    return override(make_config(DetectionRecipe, read_toml(path)), changes)
+    named = {**fields, "detector": detector, "eval_cfg": given(detector=detector, n_students=students)}
+    return override(override(base, changes.get("recipe", changes)), named)

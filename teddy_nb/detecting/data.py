@@ -24,18 +24,9 @@ from ..core.devices import generator
 from ..core.errors import BadInput, plural
 from ..data.datasets import LICENCES
 from ..data.folders import part_of, parts_among, subfolders
-from teddy_nb.data.images import (
-    UNKNOWN,
-    AnyImageSet,
-    ClassInfo,
-    ImageFiles,
-    Origin,
-    Splits,
-    first_reading,
-    split_by_name,
-)
-from ..data.pictures import is_picture, join_errors, opened
-from .annotations import Photo, Reading, annotation_files, collecting, read_annotations
+from ..data.images import AnyImageSet, ClassInfo, ImageFiles, Origin, Splits, first_reading, split_by_name
+from ..data.pictures import is_picture, opened
+from .annotations import Errors, Photo, Reading, annotation_files, read_annotations
 
 # %% ../../nbs/toolkit/detecting/data.ipynb #fb8dfc4d
 class Boxes(NamedTuple):
@@ -86,7 +77,7 @@ class DetectionSet(AnyImageSet):
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # Of each channel, pixels scaled to 0..1; ImageNet's
     std: tuple[float, ...] = (0.229, 0.224, 0.225)  # Of each channel, pixels scaled to 0..1; ImageNet's
     device: torch.device = CPU  # Where `take` puts the images
-    origin: Origin = field(default=UNKNOWN, kw_only=True)
+    origin: Origin = field(default=Origin(), kw_only=True)
 
     def __len__(self):
         return len(self.boxes)
@@ -164,15 +155,13 @@ def _shown_shape(photo):
     return shown
 
 
-def _as_shown(readings: dict[str, Reading]) -> dict[str, Reading]:
+def _as_shown(readings):
     "Return readings with the shapes that people see; raises one `BadInput` for all photos that have another or cannot be opened"
-    errors, shown = [], {part: [] for part in readings}
-    for part, reading in readings.items():
-        for photo in reading.photos:
-            with collecting(errors):
-                shown[part].append(photo._replace(shape=_shown_shape(photo)))
-    if errors:
-        raise join_errors(errors)
+    errors, shown = Errors(), {part: [] for part in readings}
+    for part, photo in ((part, photo) for part, reading in readings.items() for photo in reading.photos):
+        with errors.collect():
+            shown[part].append(photo._replace(shape=_shown_shape(photo)))
+    errors.check()
     return {part: reading._replace(photos=shown[part]) for part, reading in readings.items()}
 
 # %% ../../nbs/toolkit/detecting/data.ipynb #8234dcd5
@@ -182,9 +171,7 @@ def _place_boxes(photo, index, size):
     for where, box, name, crowd in photo.objects:
         (x1, y1, x2, y2), what = box, f"{where} ({photo.path.name}) has a box"
         if name not in index:
-            raise BadInput(
-                f"{what} of {name!r}, a class that is not in the list of the training part; give both parts the same"
-            )
+            raise BadInput(f"{what} of {name!r}, a class that is not in the list of the training part; add it there")
         if not (x2 > x1 and y2 > y1):
             raise BadInput(f"{what} of no area, {x1:g} {y1:g} {x2:g} {y2:g}; mend or remove it")
         if min(x1, y1) < -1 or x2 > w + 1 or y2 > h + 1:
@@ -198,38 +185,33 @@ def _place_boxes(photo, index, size):
 def _assemble(name: str, reading: Reading, size: int, classes: tuple[ClassInfo, ...] | None = None) -> DetectionSet:
     "Return the set of a reading; raises one `BadInput` for all boxes that cannot be used"
     seen = {o.name for p in reading.photos for o in p.objects if not o.crowd}
-    crowds = {o.name for p in reading.photos for o in p.objects} - seen
-    listed = reading.classes or sorted(seen | crowds)
-    names = [n for n in dict.fromkeys(listed) if n in seen]
-    classes = classes or tuple(ClassInfo(i, n, n) for i, n in enumerate(names))
-    index, errors, kept = {c.folder: c.index for c in classes}, [], []
+    listed = reading.classes or sorted({o.name for p in reading.photos for o in p.objects})
+    classes = classes or tuple(ClassInfo(i, n, n) for i, n in enumerate(n for n in dict.fromkeys(listed) if n in seen))
+    index, errors, kept = {c.folder: c.index for c in classes}, Errors(), []
     for photo in reading.photos:
-        photo = photo._replace(objects=[o for o in photo.objects if o.name not in crowds])
-        with collecting(errors):
-            boxes = _place_boxes(photo, index, size)
+        with errors.collect():
+            boxes = _place_boxes(photo._replace(objects=[o for o in photo.objects if o.name in seen]), index, size)
             kept += [(photo.path, boxes)] * (not boxes.crowd.all())
-    if errors:
-        raise join_errors(errors)
+    errors.check()
     if not kept:
         raise BadInput(f"{name} has no image with an object; add some, or name another set")
     paths, boxes = zip(*kept, strict=True)
-    origin = Origin(notes=tuple(_left_out(reading, kept, listed, names)))
-    return DetectionSet(name, PhotoFiles(paths, size), boxes, classes, size, origin=origin)
+    notes = tuple(
+        _left_out(reading, len(reading.photos) - len(kept), [n for n in dict.fromkeys(listed) if n not in seen])
+    )
+    return DetectionSet(name, PhotoFiles(paths, size), boxes, classes, size, origin=Origin(notes=notes))
 
 
-def _left_out(reading, kept, listed, names):
+def _left_out(reading, empty, no_box):
     "Say what a set does not hold of what was read"
-    homes, every = {p.path.parent for p in reading.photos}, {p for v in reading.files.named.values() for p in v}
-    counts = {
-        "photo without an annotation": sum(p.parent in homes for p in every) - len(reading.photos),
-        "image without an object": len(reading.photos) - len(kept),
-    }
-    empty, twice = [n for n in dict.fromkeys(listed) if n not in names], len(listed) - len({*listed})
-    return [
-        *(f"left out: {n} {what.replace(' ', 's ', 1) if n > 1 else what}" for what, n in counts.items() if n > 0),
-        *[f"left out, for it has no box: {', '.join(empty[:5])}"] * bool(empty),
-        *[f"{plural(twice, 'category name')} twice in the list counted once"] * bool(twice),
+    twice = len(reading.classes) - len({*reading.classes})
+    left_out = [
+        *[f"{plural(empty, 'image')} without an object"] * bool(empty),
+        *[f"classes without a box ({', '.join(no_box[:5])})"] * bool(no_box),
+        *[f"{plural(n, 'photo')} without an annotation" for n in [reading.unused()] if n > 0],
     ]
+    both = [f"{twice} of the categories have the name of another"] * bool(twice)
+    return [f"left out: {', '.join(left_out)}"] * bool(left_out) + both
 
 # %% ../../nbs/toolkit/detecting/data.ipynb #1bebe4dd
 def _read_parts(top):
@@ -257,18 +239,17 @@ def _divided(folder):
 
 def _listed(whole, file):
     "Return what was read of the photos of a list, whose lines may hold quotes, endings, spaces and a flag"
-    known, photos, errors = {p.path: p for p in whole.photos}, [], []
+    known, photos, errors = {p.path: p for p in whole.photos}, [], Errors()
     try:
         lines = [line.strip() for line in file.read_text("utf-8-sig").splitlines() if line.strip()]
     except UnicodeDecodeError as e:
         raise BadInput(f"{file} is no UTF-8 text ({e}); save it as such") from e
     for line in lines:
         name = line if line in whole.files.named else re.sub(r"\s+-?[01]$", "", line).strip('"')
-        with collecting(errors):
+        with errors.collect():
             path = whole.files.find(name, file.name, file.parent)
             photos.append(known.get(path) or Photo(path, (0, 0), []))
-    if errors:
-        raise join_errors(errors)
+    errors.check()
     return whole._replace(photos=photos)
 
 # %% ../../nbs/toolkit/detecting/data.ipynb #569b0044
@@ -305,9 +286,9 @@ def load_detection(
     else:
         train = _assemble(title, readings["train"], size)
         part = next(
-            p for p in ("test", "val") if p in readings and (p == "val" or any(v.objects for v in readings[p].photos))
+            (p for p in ("test", "val") if p in readings and any(v.objects for v in readings[p].photos)), "test"
         )
-        test = _assemble(title, readings[part], size, train.classes)
+        test = _assemble(title, readings.get(part, readings["train"]._replace(photos=[])), size, train.classes)
         train = replace(train, origin=train.origin._replace(test=f"the {kind} {part}"))
     train.check_classes()
     test = test.subset(range(min(test_images or len(test), len(test))))

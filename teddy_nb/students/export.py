@@ -73,7 +73,7 @@ def hub_card(data: DistilledSet) -> str:
     head = [f"pretty_name: {json.dumps(f'Distilled {data.name}')}", "license: other"]
     head += [f"license_name: {json.dumps(data.provenance.get('licence of the source', UNKNOWN.licence))}"]
     head += ["task_categories: [image-classification]", "tags: [dataset-distillation]", "configs:"]
-    head += ["- config_name: default", "  data_files: [{split: train, path: train/**}]", "dataset_info:", "  features:"]
+    head += ["- config_name: default", "  data_files: [{split: train, path: train/**}]", "  features:"]
     head += ["  - {name: image, dtype: image}", "  - {name: class, dtype: string}"]
     head += ["  - name: label", "    dtype:", "      class_label:", "        names:"]
     names = [c.name for c in data.classes]
