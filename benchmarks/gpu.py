@@ -50,7 +50,16 @@ def real_steps() -> list[Step]:
         "teddy_distill", "--dataset", data, "--ipc", str(ipc), "--out", f"runs/gpu/{data}-{ipc}", *at, *o
     )
     resnet, cifar, tiny = ("--model", "resnet18-small"), "cifar-10-batches-py", "tiny-imagenet-200"
-    steps += [Step(f"cifar10 at {n}", small("cifar10", n, *resnet), True, cifar) for n in (10, 1, 50)]
+    for n in (
+        10,
+        1,
+        50,
+    ):  # Beside 66.2, 32.3, 85.1 % of CIM and 79.1, -, 87.0 % of EDC; random images are in each table
+        made = f"runs/gpu/cifar10-{n}"
+        given = ("--set", f"{made}/distilled", "--pool", f"{made}/pool", "--dataset", "cifar10", "--student", resnet[1])
+        score = lambda p, n, *o: tool("teddy_validate", *o, "--protocol", p, "--out", f"runs/gpu/{p}-{n}.json", *at)
+        steps += [Step(f"cifar10 at {n}", small("cifar10", n, *resnet), True, cifar)]
+        steps += [Step(f"{p} at {n}", score(p, n, *given), needs=cifar) for p in ("cim", "edc")]
     steps += [Step("stalls", check("stalls"), result=True)]
     steps += [Step("notebooks", tool("nbdev_test", "--flags", "cuda", "--n_workers", "4"))]
     steps += [Step(f"tests {t}", [PY, "-m", "pytest", "-q", f"tests/test_{t}.py"]) for t in tests]

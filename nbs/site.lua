@@ -93,7 +93,7 @@ local function plain_code(block)
     block.attributes["code-summary"] = fold_label(block.text)
   end
   block.text = block.text:gsub("%[`([^`]+)`%]%([^)]*%)", "%1"):gsub("__main__%.", "")
-  if block.text:match("^%s*def ") then block.text = block.text:gsub("teddy_nb%.[%l_%.]+%.(%u)", "%1") end
+  if block.text:match("^%s*def ") or block.text:match("^%s*class ") then block.text = block.text:gsub("teddy_nb%.[%l_%.]+%.(%u)", "%1") end
   return block
 end
 

@@ -93,11 +93,7 @@ def synthesize(
     blocks = engine.blocks(ipc)
     make = lambda name: synth_block(engine, blocks[name])
     made = store.each(blocks, make, engine.key(), "synthesis")
-    shape = data.n_classes, ipc, data.channels, data.size, data.size
-    images = torch.empty(shape, dtype=torch.uint8)
-    for indices, block in zip(blocks.values(), made, strict=True):
-        pixels = data.denormalize(block.tensors["images"].cpu())
-        images[:, indices.start : indices.stop] = pixels.transpose(0, 1)
-    made_by = engine.provenance()
-    distilled = DistilledSet.from_pixels(images.to(data.device), data, **made_by)
+    images_of = lambda block: data.denormalize(block.tensors["images"].cpu())
+    pixels = torch.cat([*map(images_of, made)]).transpose(0, 1).contiguous().to(data.device)
+    distilled = DistilledSet.from_pixels(pixels, data, **engine.provenance())
     return replace(distilled, factor=cfg.factor)

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['LIBRARY_ERRORS', 'NOT_FOR_BOXES', 'run_command', 'Terminated', 'one_line_errors', 'error_sentence', 'choose_recipe',
-           'given_options', 'teddy_distill', 'read_data', 'print_summary', 'read_data_and_weights', 'print_comparison',
-           'distill_boxes', 'teddy_pool', 'teddy_submit', 'teddy_validate', 'choose_dataset', 'choose_stages',
-           'choose_protocol', 'teddy_forecast', 'teddy_export', 'teddy_reproduce', 'teddy_report',
+           'given_options', 'teddy_distill', 'load_given_pool', 'read_data', 'print_summary', 'read_data_and_weights',
+           'print_comparison', 'distill_boxes', 'teddy_pool', 'teddy_submit', 'teddy_validate', 'choose_dataset',
+           'choose_stages', 'choose_protocol', 'teddy_forecast', 'teddy_export', 'teddy_reproduce', 'teddy_report',
            'print_detection_table']
 
 # %% ../nbs/toolkit/cli.ipynb #c8e12163
@@ -144,15 +144,12 @@ def teddy_distill(
         return distill_boxes(**locals())
     from teddy_nb.config import recipe_toml
     from teddy_nb.pipeline import distill_dataset
-    from teddy_nb.runs.files import find_folder
     from teddy_nb.runs.progress import Progress
-    from teddy_nb.teachers.pool import load_pool
 
-    given = load_pool(pool) if find_folder(pool).is_dir() and pool not in ("prior", "post") else None
+    given = load_given_pool(pool)
     evaluation = {"n_students": students, "training": {"epochs": epochs}}
-    fields = {"model": model, "seed": seed, "synthesis": {"n_teachers": teachers}}
-    fields |= {"eval_hard": evaluation, "eval_soft": evaluation}
-    chosen = choose_recipe(dataset, given.kind if given else pool, recipe, **fields)
+    fields = {"synthesis": {"n_teachers": teachers}, "eval_hard": evaluation, "eval_soft": evaluation}
+    chosen = choose_recipe(dataset, given.kind if given else pool, recipe, model=model, seed=seed, **fields)
     if show_recipe:
         return print(recipe_toml(chosen))
     data, converged = read_data_and_weights(
@@ -165,6 +162,14 @@ def teddy_distill(
     print_comparison(run, results)
 
 # %% ../nbs/toolkit/cli.ipynb #383c07f5
+def load_given_pool(pool: str):
+    "Return the pool that `--pool` names by its folder, None where it names a kind or a preset"
+    from teddy_nb.runs.files import find_folder
+    from teddy_nb.teachers.pool import load_pool
+
+    return load_pool(pool) if find_folder(pool).is_dir() and pool not in ("prior", "post") else None
+
+
 def read_data(dataset: str, root: str, size: int, download: bool, channels: int = 0):
     "Return a dataset on the device to work on, and print what was read"
     from teddy_nb.core.devices import default_device

@@ -133,8 +133,9 @@ def make_member(
     model = prune(network.model, example_image(data.train), ratio, seed)
     epochs = finetune_to(model, data, tuning, target, seed, f"fine-tuning {j}")
     score = accuracy(model, data.test, dist=dist_state())
-    known = {"target_accuracy": target, "seconds": round(time.perf_counter() - start, 2)}
-    return make_teacher(model, network.arch, epochs, score, data.train, pool_index=j, **known)
+    known = {"target_accuracy": target, "pool_index": j}
+    known["seconds"] = round(time.perf_counter() - start, 2)
+    return make_teacher(model, network.arch, epochs, score, data.train, **known)
 
 # %% ../nbs/02_pool_post.ipynb #8ed6d8b7
 def make_members(growing: GrowingPool, network: Teacher, cfg: PostPoolConfig, seed: int, targets=None) -> list[Teacher]:

@@ -30,8 +30,10 @@ from .teachers.training import fit, new_model, predict_classes
 
 # %% ../nbs/04_validation.ipynb #99d48a74
 #| code-fold: false
-def soft_loss(temperature: float) -> Callable[[Tensor, Tensor], Tensor]:  # `(logits, probabilities) -> scalar`
-    "Return a loss: divergence from labels that were made with this temperature, times its square"
+def soft_loss(
+    temperature: float,  # Of the labels
+) -> Callable[[Tensor, Tensor], Tensor]:  # `(logits, probabilities) -> scalar`
+    "Return a loss: divergence from soft labels times their temperature squared"
     log_p = lambda logits: F.log_softmax(logits.float() / temperature, dim=1)
     divergence = lambda log_p, q: F.kl_div(log_p, q, reduction="batchmean")
     return lambda logits, q: divergence(log_p(logits), q) * temperature**2
@@ -39,7 +41,7 @@ def soft_loss(temperature: float) -> Callable[[Tensor, Tensor], Tensor]:  # `(lo
 # %% ../nbs/04_validation.ipynb #11c8bec2
 #| code-fold: false
 def student_loss(cfg: EvalConfig) -> Callable:  # `(logits, target) -> scalar`
-    "Return the loss of a protocol; with a share of cross-entropy its target is a pair, soft labels and classes"
+    "Return a protocol's loss; a share of cross-entropy makes the target a pair with classes"
     if not cfg.is_soft:
         return F.cross_entropy
     squares = lambda logits, target: F.mse_loss(logits.float(), target)

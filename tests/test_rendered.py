@@ -76,6 +76,28 @@ def test_page_is_quiet_light_and_readable(theme, address, name):
     page.close()
 
 
+LONG = """() => [...document.querySelectorAll('main p, main li')].filter(e => e.offsetParent).map(e => {
+  const lines = Math.round(e.getBoundingClientRect().height / parseFloat(getComputedStyle(e).lineHeight))
+  return [Math.round(e.textContent.trim().length / (lines - 0.5)), e.textContent.trim().slice(0, 60), lines]
+}).filter(([letters, text, lines]) => lines > 3 && letters > 80)"""
+CLIPPED = """() => [...document.querySelectorAll('main pre, main table, main .cell-output-display, main figure')]
+  .filter(e => e.offsetParent && e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.trim().slice(0, 60))"""
+
+
+@pytest.mark.parametrize("name", [p for p in PAGES if p != "404.html"])
+def test_lines_are_short_and_nothing_is_clipped(page, address, name):
+    "At most 80 letters a line; code that stands open, tables and figures have room on a desk"
+    page.goto(address + name)
+    assert page.evaluate(LONG) == []
+    assert page.evaluate(CLIPPED) == []
+
+
+def test_contents_for_language_models_are_there(page, address):
+    answer = page.request.get(address + "llms.txt")
+    pages = re.findall(r"\(https://[^/]+/teddy_nb/([^)]+)\)", answer.text())
+    assert sorted(pages) == sorted(p for p in PAGES if p != "404.html")
+
+
 def test_theme_follows_the_system_and_the_switch(theme, address):
     page = theme.new_page()
     page.goto(address)

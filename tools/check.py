@@ -44,6 +44,7 @@ if part != "site":
     unchanged("nbdev_clean")
     unchanged("nbdev_export")
     unchanged(sys.executable, "tools/readme.py")
+    unchanged(sys.executable, "tools/llms.py")
     step("ruff", "check")
     step("ruff", "format", "--check")
     step("nbdev_test", "--timing", "--n_workers", "2")

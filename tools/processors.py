@@ -1,7 +1,11 @@
 "What nbdev does to a page on its way to the site; settings.ini names these"
 
+import inspect
 import re
+from importlib import import_module
 from pathlib import Path
+
+from teddy_nb._modidx import d
 
 REPOSITORY = "teddy-nb/teddy_nb"
 
@@ -32,3 +36,24 @@ class RunLinks:
         texts = (c for c in self.nb["cells"][1:] if c["cell_type"] == "markdown")
         first = next(c for c in texts if not c["source"].startswith(("![", "<div")))
         first["source"] = f"{text}\n\n{first['source']}"
+
+
+CLASS = re.compile(r"def ((?:[A-Z]\w*\.)*[A-Z]\w*)\(\n(.*?)\n\)(?:->None)?:", re.DOTALL)
+
+
+def class_docs(cell: dict):
+    "Document a class as a class; one whose constructor takes `*args` by its first line and its fields, as its source has them"
+
+    def shown(match) -> str:
+        name, arguments = match.groups()
+        if "*args" not in arguments:
+            return f"class {name}(\n{arguments}\n):"
+        places = [m for m, names in d["syms"].items() if f"{m}.{name}" in names]
+        lines = inspect.getsource(getattr(import_module(places[0]), name)).splitlines()
+        head = next(i for i, line in enumerate(lines) if line.startswith("class "))
+        fields = [line for line in lines[head + 1 :] if re.match(r"    \w+: ", line)]
+        return "\n".join([lines[head], *(fields or ["    ..."])])
+
+    for output in cell.get("outputs", []):
+        if doc := "".join(output.get("data", {}).get("text/markdown", [])):
+            output["data"]["text/markdown"] = CLASS.sub(shown, doc).splitlines(keepends=True)

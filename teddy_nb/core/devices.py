@@ -8,13 +8,11 @@ __all__ = ['LAUNCHED', 'SingleProcess', 'dist_state', 'default_device', 'from_fi
 
 # %% ../../nbs/toolkit/core/devices.ipynb #a1611a0f
 import hashlib
-import math
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -79,14 +77,10 @@ def from_first(value: Any) -> Any:
 # %% ../../nbs/toolkit/core/devices.ipynb #bcb2f476
 def cpu_count() -> int:
     "Return how many cores this process may use: of its affinity, its SLURM job and its container the fewest"
-    cores = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
-    if (slurm := os.environ.get("SLURM_CPUS_PER_TASK", "")).isdigit():
-        cores.append(int(slurm))
-    limit = Path("/sys/fs/cgroup/cpu.max")  # `max 100000`, or microseconds of work in each period
-    quota, _, period = (limit.read_text() if limit.exists() else "max").strip().partition(" ")
-    if quota.isdigit() and period.isdigit():
-        cores.append(math.ceil(int(quota) / int(period)))
-    return max(1, min(cores))
+    import joblib
+
+    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return min(joblib.cpu_count(), int(slurm)) if slurm.isdigit() else joblib.cpu_count()
 
 
 @cache

@@ -125,20 +125,24 @@ class Experiment:
         if self.teachers and self.of_pool is False and not self.eval_cfg.is_soft:
             raise BadInput(f"{self.name} has no use for teachers")
 
-    @property
-    def place(self) -> tuple[str, str, str]:  # Table, column and row
-        table, _, rest = self.name.partition("/")
-        return (table, *rest.rpartition("/")[::2])
+# %% ../../nbs/toolkit/reproduce/experiment.ipynb #9933bcdd
+@patch(as_prop=True)
+def place(self: Experiment) -> tuple[str, str, str]:
+    "Table, column and row"
+    table, _, rest = self.name.partition("/")
+    return (table, *rest.rpartition("/")[::2])
 
-    @property
-    def of_pool(
-        self,
-    ) -> bool | None:  # Whether its images need teachers; None where a method does not say so, or is not at hand
-        return METHODS[self.method].needs_pool if self.method in METHODS else None
 
-    @property
-    def needs_pool(self) -> bool:  # For its images or for its labels
-        return bool(self.of_pool) or self.eval_cfg.is_soft
+@patch(as_prop=True)
+def of_pool(self: Experiment) -> bool | None:
+    "Whether its images need teachers; None where the method does not say so, or is not at hand"
+    return METHODS[self.method].needs_pool if self.method in METHODS else None
+
+
+@patch(as_prop=True)
+def needs_pool(self: Experiment) -> bool:
+    "Whether it needs teachers, for its images or for its labels"
+    return bool(self.of_pool) or self.eval_cfg.is_soft
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #9e7340a1
 def write_experiment(path: Path, experiment: Experiment):

@@ -53,12 +53,8 @@ class Progress:
         every: float = 60.0,  # Seconds between two lines, unless it is a terminal
     ):
         self.folder, self.stream, self.every, self.start = folder, stream or sys.stderr, every, time.monotonic()
-        self.line, self.made, self.ended, self.found = (
-            None,
-            0,
-            Event(),
-            "",
-        )  # Of the stage: its line in the log, and how many items
+        self.line, self.made = None, 0  # Of the stage: its line in the log, and how many items were made
+        self.found, self.ended = "", Event()
 
     def __enter__(self):
         if self.folder and dist_state().is_main_process:  # Told with the first stage, when the run has been checked

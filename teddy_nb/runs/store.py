@@ -271,24 +271,27 @@ class Run:
         found = read_settings(self.recipe)
         changed = [k for k in {**found, **settings} if found.get(k) != settings.get(k)]
         if grow and changed == ["ipc"] and found["ipc"] < settings["ipc"]:
-            self._grow(settings, grow)
+            self.grow(settings, grow)
         elif changed:
             told = ", ".join(f"{k} ({difference(found.get(k), settings.get(k))})" for k in changed)
             raise BadInput(f"{self.path} holds a run with another {told}; choose another output folder")
 
-    def _grow(self, settings, grow):
-        "Let one process put the results of the old `ipc` aside and write the settings, which name the new one"
+# %% ../../nbs/toolkit/runs/store.ipynb #030e5d0e
+@patch
+def grow(self: Run, settings: dict, put_aside: Callable):
+    "Let one process put the results of the old `ipc` aside and write the settings, which name the new one"
 
-        def make(path):
-            grow(self.path, read_settings(path)["ipc"])
-            write_settings(path, settings)
+    def make(path):
+        put_aside(self.path, read_settings(path)["ipc"])
+        write_settings(path, settings)
 
-        share([self.recipe], make, lambda path: read_settings(path)["ipc"] == settings["ipc"])
+    share([self.recipe], make, lambda path: read_settings(path)["ipc"] == settings["ipc"])
 
-    @property
-    def store(self) -> Store:
-        "Return the store on this folder, which logs what is made"
-        return Store(self.path, self.log)
+
+@patch(as_prop=True)
+def store(self: Run) -> Store:
+    "Return the store on this folder, which logs what is made"
+    return Store(self.path, self.log)
 
 # %% ../../nbs/toolkit/runs/store.ipynb #fc042153
 def difference(there: Any, now: Any) -> str:
