@@ -76,11 +76,9 @@ def hub_card(data: DistilledSet) -> str:
     head += ["- config_name: default", "  data_files: [{split: train, path: train/**}]", "  features:"]
     head += ["  - {name: image, dtype: image}", "  - {name: class, dtype: string}"]
     head += ["  - name: label", "    dtype:", "      class_label:", "        names:"]
-    names = [c.name for c in data.classes]
-    names = (
-        names if len({*names}) == len(names) else [c.folder for c in data.classes]
-    )  # Datasets refuses the same twice
-    names = [f"          '{i}': {json.dumps(name, ensure_ascii=False)}" for i, name in enumerate(names)]
+    unique = len({c.name for c in data.classes}) == data.n_classes  # The library datasets refuses a name twice
+    names = [json.dumps(c.name if unique else c.folder, ensure_ascii=False) for c in data.classes]
+    names = [f"          '{i}': {name}" for i, name in enumerate(names)]
     summary = f"{len(data)} images of {data.size}x{data.size} pixels, {data.ipc} per class, distilled from {source}."
     made = [f"- {k}: {v}" for k, v in data.provenance.items()]
     return "\n".join(["---", *head, *names, "---", "", f"# {data.name}", "", summary, "", *made, ""])
