@@ -87,13 +87,15 @@ def synthesize(
     activations: Sequence[str] = (),  # Modules whose outputs it is given
 ) -> DistilledSet:
     "Distil `data` with the teachers of `pool`; raises `BadInput` for what cannot work"
-    cfg, pool = cfg.for_ipc(ipc), pool.earliest(cfg.n_teachers) if cfg.earliest else pool
+    pool = pool.earliest(cfg.n_teachers) if cfg.earliest else pool
+    cfg = cfg.for_ipc(ipc)
     check_synthesis(pool, data, cfg, ipc)
     engine = Engine(pool, data, cfg, seed, store, extra_loss, activations)
     blocks = engine.blocks(ipc)
     make = lambda name: synth_block(engine, blocks[name])
     made = store.each(blocks, make, engine.key(), "synthesis")
     images_of = lambda block: data.denormalize(block.tensors["images"].cpu())
-    pixels = torch.cat([*map(images_of, made)]).transpose(0, 1).contiguous().to(data.device)
+    pixels = torch.cat([*map(images_of, made)]).transpose(0, 1)
+    pixels = pixels.contiguous().to(data.device)
     distilled = DistilledSet.from_pixels(pixels, data, **engine.provenance())
     return replace(distilled, factor=cfg.factor)

@@ -41,7 +41,7 @@ def soft_loss(
 # %% ../nbs/04_validation.ipynb #11c8bec2
 #| code-fold: false
 def student_loss(cfg: EvalConfig) -> Callable:  # `(logits, target) -> scalar`
-    "Return a protocol's loss; a share of cross-entropy makes the target a pair with classes"
+    "Return a protocol's loss; with a share of cross-entropy it takes classes too"
     if not cfg.is_soft:
         return F.cross_entropy
     squares = lambda logits, target: F.mse_loss(logits.float(), target)

@@ -22,7 +22,11 @@ def main():
     args = parser.parse_args()
     found = read_set(args.folder)
     source = found.provenance["source"]
-    first = {"source": source, "licence of the source": LICENCES[source], "made by": args.made_by}
+    first = {
+        "source": source,
+        "licence of the source": next(v for k, v in LICENCES.items() if source.startswith(k)),
+        "made by": args.made_by,
+    }
     found = replace(found, provenance={**first, "teachers": args.teachers, **found.provenance})
     results = [Result(**r) for r in read_json(Path(args.results))]
     kind = lambda r: "class" if r.labels == "hard" else "soft"

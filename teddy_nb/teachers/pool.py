@@ -446,8 +446,9 @@ def sanity_warnings(pool: Pool, data: Splits) -> list[str]:  # One sentence for 
     model = pool.to(data.test.device).converged.model
     right, found = data.test.labels.cpu(), predict_classes(model, data.test).cpu()
     confusion = confusion_matrix(right, found, labels=range(data.test.n_classes))
-    constants = better_constants(model, data) if pool.converged.stage == 0 else None  # From elsewhere
-    return [*filter(None, [*_class_warnings(confusion, data.test), *_normalization_warnings(data.train), constants])]
+    from_elsewhere = pool.converged.stage == 0  # With constants of its own
+    constants = [better_constants(model, data)] if from_elsewhere else _normalization_warnings(data.train)
+    return [*filter(None, [*_class_warnings(confusion, data.test), *constants])]
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #075a78ae
 def _class_warnings(confusion, test):
