@@ -301,7 +301,8 @@ def run(case: str, rounds: int) -> dict:
     }
     made = special.get(case, partial(one_teacher, case, rounds))()
     made = {k: round(v, 4) if isinstance(v, float) else v for k, v in made.items()}
-    return {"case": case, "torch": torch.__version__, "rounds": rounds, **made}
+    load = round(os.getloadavg()[0], 1)  # Of everything on the machine: beside other work only ratios mean anything
+    return {"case": case, "torch": torch.__version__, "rounds": rounds, "load": load, **made}
 
 
 def main():

@@ -178,7 +178,7 @@ def describe_choice(folder: Path) -> str:  # Empty where there was none
         return ""
     choice = read_json(path, "ipc", "held_out_accuracy")
     found = (f"{name} {format_mean_std(a)} %" for name, a in choice["held_out_accuracy"].items())
-    return f"settings, the first by students on a held-out quarter at {choice['ipc']} per class: {', '.join(found)}"
+    return f"settings tried on a held-out quarter of the training part at {choice['ipc']} per class, best first: {', '.join(found)}"
 
 # %% ../nbs/toolkit/pipeline.ipynb #08ca0d88
 def distill_dataset(
