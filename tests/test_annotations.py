@@ -255,7 +255,7 @@ def test_what_is_odd_and_harmless_is_read_and_said(tmp_path):
         "classes without a box (yak)",
         "1 image without an object",
         "2 photos without an annotation",
-        "1 of the categories have the name",
+        "categories of one name count as one",
     ):
         assert words in data.summary(), data
 

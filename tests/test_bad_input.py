@@ -246,7 +246,7 @@ DISTILL = {
     "negative epochs": (None, "epochs=-1"),
     "unknown pool": (None, "pool=sideways"),
     "no recipe": (None, "recipe=none.toml"),
-    "recipe that is none": (file_of(b"\xff\xfe"), "recipe={}"),
+    "recipe that is none": (file_of(b"\xff\xff"), "recipe={}"),
     "recipe with an unknown field": (file_of(b"[pool]\nfoo = 1\n"), "recipe={}"),
     "recipe with a bad value": (file_of(b"[synthesis]\niterations = 0\n"), "recipe={}"),
     "recipe of the wrong form": (file_of(b"pool = 3\nsynthesis = [1]\n"), "recipe={}"),

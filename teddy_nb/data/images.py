@@ -451,6 +451,7 @@ def random_index_per_class(
     seed: int,  # Of the draw
 ) -> Tensor:  # `[classes]`
     "Return the index of the i-th random image of every class; raises `BadInput` if a class has too few"
+    check_value("i", i, Number(0, whole=True))
     fewest = min(range(data.n_classes), key=lambda c: len(data.class_indices[c]))
     if (n := len(data.class_indices[fewest])) <= i:
         name = data.classes[fewest].name

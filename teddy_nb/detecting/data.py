@@ -196,22 +196,12 @@ def _assemble(name: str, reading: Reading, size: int, classes: tuple[ClassInfo, 
     if not kept:
         raise BadInput(f"{name} has no image with an object; add some, or name another set")
     paths, boxes = zip(*kept, strict=True)
-    notes = tuple(
-        _left_out(reading, len(reading.photos) - len(kept), [n for n in dict.fromkeys(listed) if n not in seen])
-    )
-    return DetectionSet(name, PhotoFiles(paths, size), boxes, classes, size, origin=Origin(notes=notes))
-
-
-def _left_out(reading, empty, no_box):
-    "Say what a set does not hold of what was read"
-    twice = len(reading.classes) - len({*reading.classes})
-    left_out = [
-        *[f"{plural(empty, 'image')} without an object"] * bool(empty),
-        *[f"classes without a box ({', '.join(no_box[:5])})"] * bool(no_box),
-        *[f"{plural(n, 'photo')} without an annotation" for n in [reading.unused()] if n > 0],
-    ]
-    both = [f"{twice} of the categories have the name of another"] * bool(twice)
-    return [f"left out: {', '.join(left_out)}"] * bool(left_out) + both
+    empty, no_box = len(reading.photos) - len(kept), [n for n in dict.fromkeys(listed) if n not in seen]
+    left_out = [f"{plural(empty, 'image')} without an object"] * bool(empty)
+    left_out += [f"classes without a box ({', '.join(no_box[:5])})"] * bool(no_box)
+    notes = [f"left out: {', '.join(left_out)}"] * bool(left_out)
+    notes += ["categories of one name count as one"] * (len({*listed}) < len(listed))
+    return DetectionSet(name, PhotoFiles(paths, size), boxes, classes, size, origin=Origin(notes=tuple(notes)))
 
 # %% ../../nbs/toolkit/detecting/data.ipynb #1bebe4dd
 def _read_parts(top):
@@ -261,7 +251,8 @@ def _split(name, reading, size):
     if not test:
         raise BadInput(f"{name} has no image to spare for testing; each class needs two images")
     few = ", ".join(data.classes[c].name for c in stand_ins[:5])
-    notes = [*data.origin.notes, *[f"too few images to decide by the hash alone: {few}"] * bool(few)]
+    beside = [f"left out: {plural(n, 'photo')} without an annotation" for n in [reading.unused()] if n]
+    notes = [*data.origin.notes, *beside, *[f"too few images to decide by the hash alone: {few}"] * bool(few)]
     how = "a fifth of the images, chosen by a hash of their names"
     data = replace(data, origin=Origin(test=how, notes=tuple(notes)))
     return data.subset(train), data.subset(test)

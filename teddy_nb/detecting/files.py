@@ -8,6 +8,7 @@ __all__ = ['DistilledDetection']
 # %% ../../nbs/toolkit/detecting/files.ipynb #14112cfd
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
+from xml.sax.saxutils import escape
 
 from fastcore.basics import patch
 from torch import Tensor
@@ -47,27 +48,16 @@ class DistilledDetection(Distilled, DetectionSet):
 # %% ../../nbs/toolkit/detecting/files.ipynb #ae72a3e3
 def _voc_xml(name, x, b, classes):
     "Return the annotation of one image as Pascal VOC has it, pixels counted from 1"
-    size = dict(zip(("width", "height", "depth"), (x.shape[2], x.shape[1], x.shape[0]), strict=True))
-    objects = [
-        {"name": classes[label], "pose": "Unspecified", "truncated": 0, "difficult": 0,
-         "bndbox": {"xmin": round(x1) + 1, "ymin": round(y1) + 1, "xmax": round(x2), "ymax": round(y2)}}
-        for (x1, y1, x2, y2), label in zip(b.xyxy.tolist(), b.labels.tolist(), strict=True)
-    ]  # fmt: skip
-    root = ET.Element("annotation")
-    _add(root, {"folder": "VOC2012", "filename": name, "segmented": 0, "size": size, "object": objects})
+    objects = "".join(
+        f"<object><name>{escape(classes[label])}</name><pose>Unspecified</pose><truncated>0</truncated><difficult>0</difficult><bndbox>"
+        f"<xmin>{x1 + 1}</xmin><ymin>{y1 + 1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox></object>"
+        for (x1, y1, x2, y2), label in zip(b.xyxy.round().int().tolist(), b.labels.tolist(), strict=True)
+    )
+    size = f"<size><width>{x.shape[2]}</width><height>{x.shape[1]}</height><depth>{x.shape[0]}</depth></size>"
+    about = f"<folder>VOC2012</folder><filename>{name}</filename><segmented>0</segmented>"
+    root = ET.fromstring(f"<annotation>{about}{size}{objects}</annotation>")
     ET.indent(root)
     return ET.tostring(root) + b"\n"
-
-
-def _add(element, values):
-    "Add a child for each value, or for each of a list"
-    for tag, value in values.items():
-        for v in value if isinstance(value, list) else [value]:
-            child = ET.SubElement(element, tag)
-            if isinstance(v, dict):
-                _add(child, v)
-            else:
-                child.text = str(v)
 
 # %% ../../nbs/toolkit/detecting/files.ipynb #138faad1
 def _coco_dict(data, names):
