@@ -186,7 +186,7 @@ def print_summary(data):
         print(data.summary(), file=sys.stderr)
     return data
 
-
+# %% ../nbs/toolkit/cli.ipynb #9e28c987
 def read_data_and_weights(
     dataset: str, root: str, size: int, download: bool, weights: str, recipe, pool=None, channels=0, mean_std=("", "")
 ):

@@ -40,7 +40,7 @@ def to_pixels(
         raise BadInput(f"the images have values from {low:g} to {high:g}; give 0 to 255, or 0 to 1, not normalized")
     return (255 * x if fraction and high <= 1 else x).round().to(torch.uint8)
 
-
+# %% ../../nbs/toolkit/data/arrays.ipynb #3e29c72e
 def to_labels(
     labels: Any,  # Whole numbers, `[N]` or `[N, 1]`
     n: int,  # Images
@@ -123,7 +123,7 @@ class Item(NamedTuple):
             raise BadInput(f"{self} has the value {x.max():g} in place of fractions from 0 to 1, or uint8")
         return to_pil_image(to_pixels(x[None])[0])
 
-
+# %% ../../nbs/toolkit/data/arrays.ipynb #26697b92
 def _items(data, column):
     return [Item(data, i, column) for i in range(len(data))]
 

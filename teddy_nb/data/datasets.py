@@ -178,7 +178,7 @@ DATASETS = {  # A loader, which takes root, size and download as `load_data` doe
     "imagenette": (partial(imagenet, name="imagenette"), 224),
 }
 
-
+# %% ../../nbs/toolkit/data/datasets.ipynb #60478715
 def load_data(
     dataset: Any,  # A name in `DATASETS`, a folder, an `.npz`, `hf:NAME`, `(images, labels)`, or a dataset of torch or Hugging Face
     root: str | Path = "data",  # Where a named set lies or is downloaded to

@@ -209,7 +209,7 @@ def _parts_first(root, passed):
     whole = f"--dataset {root / parts['train']}"
     raise BadInput(f"{held}; sort its images into class folders, or let the training part be divided: {whole}")
 
-
+# %% ../../nbs/toolkit/data/folders.ipynb #92cb84ac
 def _read_test(passed, folder, classes):
     "Return the images of a test part with labels, by folders or by a list, and notes; nothing if it has no classes"
     same = lambda name: unicodedata.normalize("NFC", name)  # Systems write accents in two ways

@@ -156,7 +156,7 @@ class AnyImageSet:
                 f"class {empty[0]} has no {self.counted} in {self.name} to start from or to compare with; add images of it"
             )
 
-
+# %% ../../nbs/toolkit/data/images.ipynb #6ab6bf22
 @lru_cache(256)
 def _constants(mean, std, device):
     with torch.inference_mode(False):  # Usable in a graph, whoever came first
@@ -352,7 +352,7 @@ class FirstLook(Dataset):
         except BadInput as e:
             return torch.zeros(self.files.shape[1:], dtype=torch.uint8), 0, str(e)
 
-
+# %% ../../nbs/toolkit/data/images.ipynb #fb6f641c
 def look_at(
     files: ImageFiles | Tensor,
     sample: int,  # Random files that are read where all do not fit into memory

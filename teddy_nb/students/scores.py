@@ -177,7 +177,7 @@ def describe_views(p: dict) -> str:  # `p`: a protocol, as a `Result` has it
     views = [*filter(None, [p.get("transform")]), *views, *["DSA"] * kind.startswith("dsa")]
     return f"views by {' and '.join([*views, *['CutMix'] * kind.endswith('cutmix')]) or 'nothing'}"
 
-
+# %% ../../nbs/toolkit/students/scores.ipynb #5f7ff08a
 def describe_labels(p: dict) -> str:  # `p`: a protocol, as a `Result` has it
     "Say whose the labels were, and the loss on soft ones"
     if "soft_labels" not in p:
