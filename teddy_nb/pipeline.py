@@ -148,8 +148,8 @@ def read_results(path: Path) -> list[Result]:
 
 # %% ../nbs/toolkit/pipeline.ipynb #3eb70094
 def choose_synthesis(recipe: Recipe, data: Splits, pool: Pool, ipc: int, run: Run) -> Recipe:
-    "Return the recipe with that of its candidates whose students are best on a held-out quarter of the training part, as `choice.json` of the run tells; its own where a class has too few images to hold some out"
-    if 3 * data.train.counts.min() < 4 * ipc * recipe.synthesis.factor**2:
+    "Return the recipe with that of its candidates whose students are best on a held-out quarter of the training part, as `choice.json` of the run tells; its own where it names none, or a class has too few images to hold some out"
+    if not recipe.alternatives or 3 * data.train.counts.min() < 4 * ipc * recipe.synthesis.factor**2:
         return recipe
     path = run.path / "choice.json"
 
@@ -195,20 +195,16 @@ def distill_dataset(
     "Distill a dataset and compare the result with its baselines; raises `BadInput` for what cannot work, before anything is written, and for teachers that fail the sanity check"
     check_run(recipe, data, ipc, pool, Path(folder) / "labels" if compare else None)
     alone = read_choice(recipe, Path(folder)).group_size == 1  # Images of larger groups depend on their number
-    grow = put_aside if alone else None
-    run = Run(folder, run_settings(data, recipe, ipc, pool, converged), log, grow)
-    begin = begin_stages(
-        ["pool", *["choice"] * bool(recipe.alternatives), "synthesis", *[SINGLE_TEACHER, "students"] * compare], run.log
-    )
+    run = Run(folder, run_settings(data, recipe, ipc, pool, converged), log, put_aside if alone else None)
+    begin = begin_stages(["pool", "choice", "synthesis", *[SINGLE_TEACHER, "students"] * compare], run.log)
     begin("pool")
     if pool:
         share([run.path / "pool" / "manifest.safetensors"], lambda path: save_pool(pool, path.parent))
     else:
         pool = make_pool(data, recipe, run.store / "pool", converged)
     check_sanity(pool.to(data.train.device), data, force, run.log)
-    if recipe.alternatives:
-        begin("choice")
-        recipe = choose_synthesis(recipe, data, pool, ipc, run)
+    begin("choice")
+    recipe = choose_synthesis(recipe, data, pool, ipc, run)
     begin("synthesis")
     store = run.store.with_log(method=method_name(pool, recipe)) / "synth"
     distilled = synthesize(pool, data.train, recipe.synthesis, ipc, recipe.seed, store)
