@@ -151,17 +151,14 @@ def choose_synthesis(recipe: Recipe, data: Splits, pool: Pool, ipc: int, run: Ru
     "Return the recipe with that of its candidates whose students are best on a held-out quarter of the training part, as `choice.json` of the run tells; its own where it names none, or a class has too few images to hold some out"
     if not recipe.alternatives or 3 * data.train.counts.min() < 4 * ipc * recipe.synthesis.factor**2:
         return recipe
-    path = run.path / "choice.json"
-
-    def choose(path):
-        changes = {"own": {}, **recipe.alternatives}
+    path, changes = run.path / "choice.json", {"own": {}, **recipe.alternatives}
+    if not path.exists():  # A run that grows stays with its choice
         tried = try_changes(
             recipe.synthesis, data, pool, ipc, recipe.eval_hard, [*changes.values()], run.store / "choice"
         )
         accuracy = {name: t.accuracy for t in tried for name, c in changes.items() if c is t.changes}
-        write_json(path, {"chosen": next(iter(accuracy)), "ipc": ipc, "held_out_accuracy": accuracy})
-
-    share([path], choose)  # A run that grows stays with its choice
+        choice = {"chosen": next(iter(accuracy)), "ipc": ipc, "held_out_accuracy": accuracy}
+        share([path], lambda path: write_json(path, choice))
     run.log(**read_json(path))
     return replace(recipe, synthesis=read_choice(recipe, run.path), alternatives=None)
 

@@ -50,7 +50,9 @@ def test_processes_of_a_launcher_end_with_the_bytes_of_one(alone, tmp_path):
     assert differences(tmp_path / "run", contents(alone / "run")) == []
     assert printed.count("| method") == 1
     made = made_by_process(tmp_path / "run", "synthesis")
-    assert sum(map(len, made.values())) == 12  # Six images of Teddy and of the single teacher, each made once
+    assert (
+        sum(map(len, made.values())) == 19
+    )  # Six images of Teddy and of the single teacher, and seven blocks of the choice, each made once
 
 
 def test_a_process_joins_late_and_another_is_killed(alone, tmp_path):
