@@ -47,7 +47,14 @@ setup(
     long_description_content_type="text/markdown",
     packages=find_packages(include=[cfg["lib_path"], cfg["lib_path"] + ".*"]),
     package_data={
-        cfg["lib_path"]: ["py.typed", "data/*.txt", "zoo/**/*", "recipes/*.toml", "recipes/*/*.toml", "stored/**/*.json"]
+        cfg["lib_path"]: [
+            "py.typed",
+            "data/*.txt",
+            "zoo/**/*",
+            "recipes/*.toml",
+            "recipes/*/*.toml",
+            "stored/**/*.json",
+        ]
     },
     cmdclass={"build_py": BuildWithStubs},
     python_requires=f">={cfg['min_python']}",
