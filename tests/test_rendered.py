@@ -76,12 +76,13 @@ def test_page_is_quiet_light_and_readable(theme, address, name):
     page.close()
 
 
-LONG = """() => [...document.querySelectorAll('main p, main li')].filter(e => e.offsetParent).map(e => {
+LONG = """() => [...document.querySelectorAll('main p, main li')]
+  .filter(e => e.checkVisibility() && !e.querySelector('math')).map(e => {
   const lines = Math.round(e.getBoundingClientRect().height / parseFloat(getComputedStyle(e).lineHeight))
-  return [Math.round(e.textContent.trim().length / (lines - 0.5)), e.textContent.trim().slice(0, 60), lines]
+  return [Math.round(e.textContent.trim().length / lines), e.textContent.trim().slice(0, 60), lines]
 }).filter(([letters, text, lines]) => lines > 3 && letters > 80)"""
 CLIPPED = """() => [...document.querySelectorAll('main pre, main table, main .cell-output-display, main figure')]
-  .filter(e => e.offsetParent && e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.trim().slice(0, 60))"""
+  .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.trim().slice(0, 60))"""
 
 
 @pytest.mark.parametrize("name", [p for p in PAGES if p != "404.html"])
