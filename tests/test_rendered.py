@@ -66,7 +66,7 @@ def test_page_is_quiet_light_and_readable(theme, address, name):
     page.on("response", lambda answer: answers.append(answer))
     page.goto(address + name)
     assert noise == []
-    assert [a.url for a in answers if not a.url.startswith((address, "data:")) or a.status != 200] == []
+    assert [a.url for a in answers if not a.url.startswith((address, "data:", "blob:")) or a.status != 200] == []
     assert sum(weight(a) for a in answers if a.url.startswith(address)) <= (400 if name == "index.html" else 1000) * KB
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert page.evaluate(CONTRAST) == []
