@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['drawn', 'WEAK_CE', 'DM_WEAK_CE', 'register_synthesis', 'compare', 'check_settings', 'Trial', 'Sweep', 'sweep',
-           'try_changes']
+           'score_held_out']
 
 # %% ../nbs/toolkit/comparison.ipynb #b3070292
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import product
 from statistics import mean
@@ -130,31 +130,29 @@ def sweep(
     if empty := [k for k, values in grid.items() if not values]:
         raise BadInput(f"{empty[0]} has no values to try; give at least one")
     combinations = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-    return try_changes(base, data, pool, ipc, protocol, combinations, store)
+    changes = {override(base, c, "sweep"): c for c in combinations}
+    accuracy = score_held_out(changes, data, pool, ipc, protocol, store)
+    return Sweep(sorted((Trial(c, cfg, accuracy[cfg]) for cfg, c in changes.items()), key=lambda t: -mean(t.accuracy)))
 
 # %% ../nbs/toolkit/comparison.ipynb #596a45df
-def try_changes(
-    base: SynthesisConfig,
+def score_held_out(
+    candidates: Iterable[SynthesisConfig],
     data: Splits,  # Of which the training part alone is used
     pool: Pool,
     ipc: int,  # Images per class
     protocol: EvalConfig | str,  # How students are trained, or the name of a protocol
-    changes: Sequence[dict],  # Of `base`, field to value
     store: Store = Store(),  # Keeps a score for each configuration; processes share it
-) -> Sweep:
-    "Distil with each of the changes and score each on a held-out quarter of the training part; raises `BadInput` for an unknown field or a bad value"
-    cfg = get_protocol(protocol)
-    listed = [Trial(c, override(base, c, "synthesis"), []) for c in changes]
-    trials = {json_digest(as_values(t.cfg))[:16]: t for t in listed}
+) -> dict[SynthesisConfig, list[float]]:  # Accuracy of each student, percent
+    "Distil three quarters of the training part with each configuration and score the students on the fourth"
+    cfg, names = get_protocol(protocol), {json_digest(as_values(c))[:16]: c for c in candidates}
     train, held_out = (data.train.subset(idx) for idx in split_by_class(data.train.labels, 0.25))
     state = {**input_key(data.train, pool), "ipc": ipc, "protocol": as_values(cfg)}
 
     def make(name):
-        distilled = synthesize(pool, train, trials[name].cfg, ipc, store=store / "synth" / name)
+        distilled = synthesize(pool, train, names[name], ipc, store=store / "synth" / name)
         result = validate(distilled, pool if cfg.is_soft else None, Splits(train, held_out), cfg)
         return Item({}, {"accuracy": list(result.accuracy)})
 
-    key = lambda name: {**state, "synthesis": as_values(trials[name].cfg)}
-    made = zip(trials.values(), store.each(trials, make, key, "sweep"), strict=True)
-    scored = [trial._replace(accuracy=item.metadata["accuracy"]) for trial, item in made]
-    return Sweep(sorted(scored, key=lambda t: -mean(t.accuracy)))
+    key = lambda name: {**state, "synthesis": as_values(names[name])}
+    made = zip(names.values(), store.each(names, make, key, "sweep"), strict=True)
+    return {candidate: item.metadata["accuracy"] for candidate, item in made}

@@ -35,7 +35,7 @@ from .matching.replay import quickest
 from .students.labels import LABEL_BATCH, plan_storage
 from .teachers.models import last_linear
 from .teachers.pool import Pool, make_teacher
-from .teachers.training import FileAugment, make_optimizer, new_model, recorded_step, train_step
+from .teachers.training import FileAugment, example_image, make_optimizer, new_model, recorded_step, train_step
 
 # %% ../nbs/toolkit/forecast.ipynb #70c3482f
 @dataclass(frozen=True)
@@ -168,8 +168,7 @@ def statistics_cost(plan: Plan) -> StageCost:
     if not images:
         return StageCost("statistics", 0.0, 0.0, 0.0)
     seconds, memory = measure_network(plan, plan.recipe.model, 500)
-    example = torch.zeros(1, plan.data.channels, plan.data.size, plan.data.size, device=plan.data.device)
-    channels = sum(m.shape[1] for m in HookedNet(model)(example).m1)
+    channels = sum(m.shape[1] for m in HookedNet(model)(example_image(plan.data)).m1)
     disk = 8 * teachers * channels * classes + 4 * means * last_linear(model).in_features
     return StageCost("statistics", images * max(seconds, reading_seconds(plan)), memory, disk)
 

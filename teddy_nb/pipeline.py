@@ -16,11 +16,12 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from statistics import mean
 
 import torch
 
 from .bn_matching import synthesize
-from .comparison import try_changes
+from .comparison import score_held_out
 from .config import EvalConfig, PostPoolConfig, Recipe, SynthesisConfig, as_values
 from .core.devices import default_device, dist_state
 from .core.errors import BadInput, format_mean_std
@@ -41,7 +42,7 @@ from .students.labels import plan_labels, pool_state
 from .students.scores import Result, Results, Row
 from .teachers.pool import Pool, Teacher, check_pool_folder, check_sanity, save_pool
 from .teachers.pruning import count_macs
-from .teachers.training import check_model, new_model
+from .teachers.training import check_model, example_image, new_model
 from .validation import random_real, score_rows, with_baselines
 
 # %% ../nbs/toolkit/pipeline.ipynb #c1322be1
@@ -88,7 +89,7 @@ def check_pool_recipe(recipe: Recipe, data: Splits):
     check_model(recipe.model, part := data.train)
     if isinstance(recipe.pool, PostPoolConfig):
         model = new_model(recipe.model, part, recipe.seed).eval()
-        example = torch.zeros(1, part.channels, part.size, part.size, device=part.device)
+        example = example_image(part)
         find_ratio(model, example, recipe.pool.macs_ratio * count_macs(model, example))
 
 # %% ../nbs/toolkit/pipeline.ipynb #02cee10e
@@ -149,24 +150,26 @@ def read_results(path: Path) -> list[Result]:
 # %% ../nbs/toolkit/pipeline.ipynb #3eb70094
 def choose_synthesis(recipe: Recipe, data: Splits, pool: Pool, ipc: int, run: Run) -> Recipe:
     "Return the recipe with that of its candidates whose students are best on a held-out quarter of the training part, as `choice.json` of the run tells; its own where it names none, or a class has too few images to hold some out"
-    if not recipe.alternatives or 3 * data.train.counts.min() < 4 * ipc * recipe.synthesis.factor**2:
-        return recipe
-    path, changes = run.path / "choice.json", {"own": {}, **recipe.alternatives}
+    path, candidates = run.path / "choice.json", recipe.candidates
     if not path.exists():  # A run that grows stays with its choice
-        tried = try_changes(
-            recipe.synthesis, data, pool, ipc, recipe.eval_hard, [*changes.values()], run.store / "choice"
-        )
-        accuracy = {name: t.accuracy for t in tried for name, c in changes.items() if c is t.changes}
-        choice = {"chosen": next(iter(accuracy)), "ipc": ipc, "held_out_accuracy": accuracy}
+        if not recipe.alternatives or 3 * data.train.counts.min() < 4 * ipc * recipe.synthesis.factor**2:
+            return recipe
+        scores = score_held_out(candidates.values(), data, pool, ipc, recipe.eval_hard, run.store / "choice")
+        best_first = sorted(candidates, key=lambda name: -mean(scores[candidates[name]]))
+        accuracy = {name: scores[candidates[name]] for name in best_first}
+        choice = {"chosen": best_first[0], "ipc": ipc, "held_out_accuracy": accuracy}
         share([path], lambda path: write_json(path, choice))
     run.log(**read_json(path))
     return replace(recipe, synthesis=read_choice(recipe, run.path), alternatives=None)
 
 # %% ../nbs/toolkit/pipeline.ipynb #ccab77ab
 def read_choice(recipe: Recipe, folder: Path) -> SynthesisConfig:
-    "Return the settings that the run in `folder` chose; the recipe's own where none were chosen"
-    path = folder / "choice.json"
-    return recipe.candidates[read_json(path, "chosen")["chosen"] if path.is_file() else "own"]
+    "Return the settings that the run in `folder` chose, the recipe's own where none were chosen; raises `BadInput` for some that the recipe does not have"
+    path, candidates = folder / "choice.json", recipe.candidates
+    if (chosen := read_json(path, "chosen")["chosen"] if path.is_file() else "own") in candidates:
+        return candidates[chosen]
+    known = f"the recipe has the settings {', '.join(candidates)}"
+    raise BadInput(f"{path} chose {chosen}, but {known}; take the run's own recipe, or choose another output folder")
 
 
 def describe_choice(folder: Path) -> str:  # Empty where there was none

@@ -10,7 +10,6 @@ import cmath
 import json
 import math
 import os
-import unicodedata
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from ..core.errors import BadInput
-from ..data.folders import contents, find_images, part_of
+from ..data.folders import composed, contents, find_images, part_of
 from ..data.pictures import is_leftover, is_picture, join_errors
 
 # %% ../../nbs/toolkit/detecting/annotations.ipynb #9b7583a5
@@ -62,11 +61,11 @@ class Photos:
         self.folder, self.passed, self.named = folder, Counter(), {}
         for path, _ in find_images(folder, {os.path.realpath(folder)}, self.passed):
             for key in {path.name, path.stem}:
-                self.named.setdefault(_same(key), []).append(path)
+                self.named.setdefault(composed(key), []).append(path)
 
     def find(self, name: Any, where: str, beside: Path, part: str = "") -> Path:
         "Return the photo of a name that a file in `beside` gives; raises `BadInput` if there is none, or if several may be meant"
-        clean = _same(str(name).rpartition("?d=")[2].replace("\\", "/"))
+        clean = composed(str(name).rpartition("?d=")[2].replace("\\", "/"))
         leaves = os.path.relpath(beside / clean, self.folder).startswith("..")
         if (
             leaves and not clean.startswith("/") and "/upload/" not in clean
@@ -89,10 +88,6 @@ class Photos:
         usual = bool({"images", "JPEGImages"} & {*folders})
         same = len(os.path.commonprefix([path.parts[::-1], PurePosixPath(clean).parts[::-1]]))
         return expected, usual, same, bool(part) and part in {part_of(f)[0] for f in folders}
-
-
-def _same(name):
-    return unicodedata.normalize("NFC", name)  # Systems write accents in two ways
 
 # %% ../../nbs/toolkit/detecting/annotations.ipynb #4d637e02
 class Errors(list):
