@@ -1,6 +1,8 @@
 "Format, export, run, save and clean notebooks; cells under a skipped flag keep the outputs they have: save.py [--flags 'slow cuda'] NOTEBOOK..."
 
 import argparse
+import base64
+import io
 import os
 import subprocess
 import sys
@@ -13,6 +15,23 @@ from nbdev.clean import nbdev_clean
 from nbdev.config import get_config
 from nbdev.doclinks import nbdev_export
 from nbdev.process import NBProcessor
+from PIL import Image
+
+
+def with_palette(png: str) -> str:
+    "Return a base64 plot with 256 colours, a third of its bytes; a sheet of images, which is transparent, keeps its own"
+    picture, small = Image.open(io.BytesIO(base64.b64decode(png))), io.BytesIO()
+    if picture.mode == "P" or picture.getextrema()[-1] != (255, 255):
+        return png
+    picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    return base64.b64encode(small.getvalue()).decode()
+
+
+def shown(output: dict) -> dict:
+    "Return an output as the page stores it"
+    if png := output.get("data", {}).get("image/png"):
+        output["data"]["image/png"] = with_palette("".join(png))
+    return output
 
 
 def run(path: Path, skip_flags: set[str]):
@@ -34,7 +53,7 @@ def run(path: Path, skip_flags: set[str]):
     for cell in nb.cells:
         cell.pop("directives_", None)
         if cell.cell_type == "code":  # Progress bars and warnings are not for the reader of the page
-            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            cell.outputs = [shown(o) for o in cell.outputs if o.get("name") != "stderr"]
     write_nb(nb, path)
 
 
