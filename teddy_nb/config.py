@@ -19,21 +19,13 @@ from typing import Annotated, Any, Literal, get_args
 import tomli_w
 from fastcore.basics import patch
 
-from teddy_nb.core.errors import (
-    COUNT,
-    BadInput,
-    Checked,
-    Count,
-    Natural,
-    NonNegative,
-    Number,
-    Positive,
-    Share,
-    check_value,
-)
+from .core.errors import COUNT, BadInput, Checked, Count, Natural
 from .data.augment import AffineConfig
 from .data.init import INITS
 from .runs.files import callable_name
+
+# %% ../nbs/toolkit/config.ipynb #a835e1be
+from .core.errors import NonNegative, Number, Positive, Share, check_value
 
 # %% ../nbs/toolkit/config.ipynb #09eec6fe
 def set_fields(cfg: Any) -> dict:
@@ -220,9 +212,7 @@ class EvalConfig(Trained):
     ema: Share | None = None  # Decay, per step, of an average of the weights, which is scored
     transform: Literal["randaugment"] | Callable | None = None  # Of each uint8 image `[C, H, W]`, before its view
     labels_from: Literal["early", "late", "all"] | tuple[float, ...] | None = None  # Who labels, or stages; None: all
-    batch_by_images: tuple[tuple, ...] | None = (
-        None  # Pairs: up to so many images, this batch size; else the training's
-    )
+    batch_by_images: tuple[tuple, ...] | None = None  # Pairs: up to so many images, this batch size
     name: str | None = None  # Of the protocol that it began as
 
     optimizers = ("sgd", "adamw", "muon")
@@ -234,10 +224,9 @@ class EvalConfig(Trained):
             check_value("a pair in batch_by_images of EvalConfig", pair, [COUNT, COUNT])
         if not self.is_soft and (self.loss or self.hard_weight):
             raise BadInput("loss and hard_weight are for soft labels; leave them out, or choose labels such as online")
-        if self.loss and self.labels not in (choices := ("online", "fixed", "float32", "float16")):
-            raise BadInput(
-                f"loss mse needs logits, which labels {self.labels} do not hold; choose {', '.join(choices)}"
-            )
+        if self.loss and self.labels not in ("online", "fixed", "float32", "float16"):
+            choices = "online, fixed, float32, float16"
+            raise BadInput(f"loss mse needs logits, which labels {self.labels} do not hold; choose {choices}")
 
 # %% ../nbs/toolkit/config.ipynb #b8eab20f
 @patch(as_prop=True)

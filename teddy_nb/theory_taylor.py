@@ -101,25 +101,20 @@ def taylor_loss(
 # %% ../nbs/00_theory_taylor.ipynb #b0dc815f
 #| code-fold: false
 def product_match(
-    g_t: Tensor,  # Gradient on the full set, `[P]`
-    g_s: Tensor,  # Gradient on the synthetic set, `[P]`
-) -> Tensor:  # Scalar
+    g_t: Tensor, g_s: Tensor
+) -> Tensor:  # Of gradients `[P]` on the full and on the synthetic set, a scalar
     "Return minus the product of the gradients, Eq. 4 before the division"
     return -(g_t @ g_s)
 
 
 def cosine_match(
-    g_t: Tensor,  # Gradient on the full set, `[P]`
-    g_s: Tensor,  # Gradient on the synthetic set, `[P]`
-) -> Tensor:  # Scalar in [-1, 1]
+    g_t: Tensor, g_s: Tensor
+) -> Tensor:  # Of gradients `[P]` on the full and on the synthetic set, a scalar
     "Return minus the cosine of the gradients, Eq. 4 after the division"
     return -(g_t @ g_s) / (g_t.norm() * g_s.norm())
 
 
-def unit_match(
-    g_t: Tensor,  # Gradient on the full set, `[P]`
-    g_s: Tensor,  # Gradient on the synthetic set, `[P]`
-) -> Tensor:  # Scalar in [0, 2]
+def unit_match(g_t: Tensor, g_s: Tensor) -> Tensor:  # Of gradients `[P]` on the full and on the synthetic set, a scalar
     "Return half the squared distance of the unit gradients (Eq. 5 and 6)"
     return (g_t / g_t.norm() - g_s / g_s.norm()).square().sum() / 2
 

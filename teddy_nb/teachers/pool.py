@@ -286,10 +286,8 @@ def check_manifest(m: Pool):
         safe_name(file)
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #f9a35d2b
-def read_manifest(
-    folder: Path, settings: dict | None = None
-) -> tuple[Pool, dict]:  # With the settings it was made with
-    "Read a pool with files in the place of teachers; raises `BadInput` if it is absent, altered, impossible or made with other settings"
+def read_manifest(folder: Path, settings: dict | None = None) -> tuple[Pool, dict]:
+    "Read a pool with files in the place of teachers, and what it was made with; raises `BadInput` if it is absent, altered, impossible or made with other settings"
     path = folder / "manifest.safetensors"
     if not path.exists():
         if any(folder.glob("*.safetensors")) or (folder / "trajectory").exists():
