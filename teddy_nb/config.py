@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['AUGMENTATIONS', 'PRESETS', 'RECIPES', 'PROTOCOLS', 'set_fields', 'as_values', 'TrainConfig', 'Trained',
            'PriorPoolConfig', 'PostPoolConfig', 'SynthesisConfig', 'EvalConfig', 'Recipe', 'DMConfig', 'BilevelConfig',
-           'make_config', 'override', 'read_toml', 'recipe_toml', 'get_recipe', 'default_recipe', 'get_protocol']
+           'make_config', 'to_tuple', 'override', 'read_toml', 'recipe_toml', 'get_recipe', 'default_recipe',
+           'get_protocol']
 
 # %% ../nbs/toolkit/config.ipynb #925b368a
 import tomllib
@@ -316,14 +317,15 @@ def _field_value(field: Field, value, old, where):
     "Convert one value of a table; of several classes that a field allows, the one that knows the keys is taken"
     kinds = [k for k in get_args(field.type) or (field.type,) if is_dataclass(k)]
     if not (kinds and isinstance(value, dict)):
-        return _to_tuple(value)
+        return to_tuple(value)
     kinds.sort(key=lambda k: type(old) is not k)
     kind = next((k for k in kinds if value.keys() <= {f.name for f in fields(k)}), kinds[0])
     return make_config(kind, value, old if type(old) is kind else None, where)
 
 
-def _to_tuple(value):
-    return tuple(map(_to_tuple, value)) if isinstance(value, list) else value
+def to_tuple(value: Any) -> Any:
+    "Return a JSON value with tuples in the place of lists"
+    return tuple(map(to_tuple, value)) if isinstance(value, list) else value
 
 
 def override(cfg: Any, changes: dict, where: str = "recipe") -> Any:

@@ -24,7 +24,7 @@ from .bn_matching import synthesize
 from .comparison import score_held_out
 from .config import EvalConfig, PostPoolConfig, Recipe, SynthesisConfig, as_values
 from .core.devices import default_device, dist_state
-from .core.errors import BadInput, format_mean_std
+from .core.errors import COUNT, BadInput, check_value, format_mean_std
 from .data.datasets import RESERVED
 from .data.images import ImageFiles, Splits, random_index_per_class
 from .matching.matching_loss import mean_losses
@@ -54,8 +54,7 @@ def check_run(
     labels: Path | None = None,  # Where soft labels will be kept; not checked when None
 ):
     "Raise `BadInput` for what cannot work"
-    if type(ipc) is not int or ipc < 1:
-        raise BadInput(f"ipc is {ipc}, but a distilled set needs at least one image per class")
+    check_value("ipc", ipc, COUNT)
     for folder in (c.folder for c in data.train.classes if safe_name(c.folder).lower() in RESERVED):
         raise BadInput(f"the class folder {folder} would stand where a file of the distilled set stands; rename it")
     factor = recipe.synthesis.factor

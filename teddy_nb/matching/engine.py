@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..config import DMConfig, SynthesisConfig
 from ..core.devices import generator, upload
-from ..core.errors import BadInput
+from ..core.errors import COUNT, BadInput, check_value
 from ..data.images import ImageSet
 from ..data.init import init_tiled, split_tiles, tile_indices
 from .extractors import Extractors
@@ -293,8 +293,7 @@ def to_item(self: Synthesizer, losses: list[Losses]) -> Item:
 # %% ../../nbs/toolkit/matching/engine.ipynb #f3191a62
 def check_synthesis(pool: Pool, data: ImageSet, cfg: SynthesisConfig, ipc: int):
     "Raise `BadInput` for a pool, data and settings that do not fit together, or an impossible `ipc`"
-    if ipc < 1:
-        raise BadInput(f"ipc is {ipc}, but a distilled set needs at least one image per class")
+    check_value("ipc", ipc, COUNT)
     if ipc % cfg.group_size:
         raise BadInput(f"ipc is {ipc}, not a multiple of the group size {cfg.group_size}; choose one that is")
     pool.check_matches(data)
