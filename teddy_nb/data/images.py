@@ -369,7 +369,7 @@ def look_at(
     idx = torch.arange(len(files))
     if math.prod(files.shape) > IN_MEMORY_BYTES:
         idx = torch.randperm(len(files), generator=generator(0, "constants"))[:sample]
-    parts = [p.tolist() for p in torch.arange(len(idx)).split(files.batch)]
+    parts = [p.tolist() for p in torch.arange(len(idx)).split(files.batch) if len(p)]
     reader = FileReader(FirstLook(files.select(idx)))
     found = [*tqdm(reader(parts), "reading images", len(parts), leave=False, disable=None)]
     pixels = files.join([torch.empty(0, *files.shape[1:], dtype=torch.uint8), *(x for x, _, _ in found)])
