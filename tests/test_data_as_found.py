@@ -243,18 +243,20 @@ def test_a_folder_called_like_a_set_is_read_when_it_is_asked_for(tmp_path, monke
     assert own.train.n_classes == 2 and "UCI" not in own.train.origin.licence
 
 
-def test_dry_run_says_what_was_read_and_stops(tmp_path):
+def test_dry_run_says_what_was_read_and_stops(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
     paint(tmp_path / "pets", {"a": 5, "b": 5, "c": 5})
     np.savez(
         tmp_path / "med.npz",
         train_images=np.arange(1280, dtype=np.uint8).reshape(20, 8, 8),
         train_labels=np.arange(20)[:, None] % 2,
     )
-    code = "import sys; from teddy_nb import cli\nfor c, d in zip(sys.argv[1::2], sys.argv[2::2]): cli.run_command(c, ['--dataset', d, '--dry-run'])"
-    command = [sys.executable, "-c", code, "teddy_distill", "pets", "teddy_pool", "med.npz"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "pets: 3 classes (a, b, c), 3x16x16 pixels" in done.stderr.replace(f" ({tmp_path.resolve() / 'pets'})", "")
-    assert "med (med.npz): 2 classes (0, 1), 1x8x8 pixels" in done.stderr
+    for command, dataset in (("teddy_distill", "pets"), ("teddy_pool", "med.npz")):
+        cli.run_command(command, ["--dataset", dataset, "--dry-run"])
+    printed = capsys.readouterr().err
+    assert "pets: 3 classes (a, b, c), 3x16x16 pixels" in printed.replace(f" ({tmp_path.resolve() / 'pets'})", "")
+    assert "med (med.npz): 2 classes (0, 1), 1x8x8 pixels" in printed
     assert sorted(p.name for p in tmp_path.iterdir()) == ["med.npz", "pets"]
 
 
