@@ -175,7 +175,12 @@ def read_data(dataset: str, root: str, size: int, download: bool, channels: int 
     from teddy_nb.core.devices import default_device
     from teddy_nb.data.datasets import load_data
 
-    return print_summary(load_data(dataset, root, size or None, download, channels or None)).to(default_device())
+    data = print_summary(load_data(dataset, root, size or None, download, channels or None))
+    if data.train.size <= 16:  # Several threads would wait for each other longer than they work
+        import torch
+
+        torch.set_num_threads(1)
+    return data.to(default_device())
 
 
 def print_summary(data):
