@@ -390,6 +390,22 @@ def test_home_says_the_measured_numbers(pages):
     assert f"{shown[-1]:.1f} %" == teddy and f"real ones give {real}" in film
 
 
+def test_home_and_chapter_04_answer_whether_random_photographs_would_do(pages):
+    "With the measured numbers of one table, which is one click away"
+    folder = Path("results/soft_labels/cifar10/10/30000")
+    score = {p.stem: json.loads(p.read_text())["accuracy"] for p in folder.glob("*.json")}
+    evidence = "08_results.ipynb#with-soft-labels-what-is-a-distilled-image-worth"
+    (answer,) = re.findall(r"\*\*Are distilled images better than random photographs.*", shown_text(pages["index.ipynb"]))
+    assert evidence in answer
+    assert re.findall(r"[\d.]+ ± [\d.]+", answer) == [
+        format_mean_std(score[row]) for row in ("ours", "random", "random_x4", "teddy")
+    ]
+    head = prose(pages["04_validation.ipynb"][:3])
+    assert "are distilled images better than random photographs?" in head and evidence in head
+    gain = {row: mean(score[row]) - mean(score["random"]) for row in ("ours", "teddy")}
+    assert round(gain["ours"]) == 3 and round(gain["teddy"]) == -2 and "three points better" in head
+
+
 def test_home_has_a_card_for_each_chapter(pages):
     "With its picture and the minutes that its text takes at 180 words a minute"
     cards = re.findall(
