@@ -27,7 +27,8 @@ def squared_loss(
     "Return the squared error over twice the number of samples, which Eq. 7 implies"
     return (out - y).square().sum() / (2 * len(y))
 
-
+# %% ../nbs/00_theory_taylor.ipynb #c3ce9715
+#| code-fold: false
 def student_loss(
     model: nn.Module,  # The network; its own parameters are not used
     criterion: Callable[[Tensor, Tensor], Tensor] = squared_loss,  # Of outputs, targets
@@ -84,7 +85,8 @@ def gradient_products(
     g = lambda theta, pair: flatten(grad(loss)(theta, *pair))
     return torch.stack([g(theta, real) @ g(theta, synthetic) for theta in path])
 
-
+# %% ../nbs/00_theory_taylor.ipynb #e525555d
+#| code-fold: false
 def taylor_loss(
     loss: Loss,  # Of parameters, images and targets
     theta: Params,  # One draw of theta^(0)
@@ -101,20 +103,27 @@ def taylor_loss(
 # %% ../nbs/00_theory_taylor.ipynb #b0dc815f
 #| code-fold: false
 def product_match(
-    g_t: Tensor, g_s: Tensor
-) -> Tensor:  # Of gradients `[P]` on the full and on the synthetic set, a scalar
+    g_t: Tensor,  # Gradient on the full set, `[P]`
+    g_s: Tensor,  # Gradient on the synthetic set, `[P]`
+) -> Tensor:  # Scalar
     "Return minus the product of the gradients, Eq. 4 before the division"
     return -(g_t @ g_s)
 
-
+# %% ../nbs/00_theory_taylor.ipynb #7aa0e502
+#| code-fold: false
 def cosine_match(
-    g_t: Tensor, g_s: Tensor
-) -> Tensor:  # Of gradients `[P]` on the full and on the synthetic set, a scalar
+    g_t: Tensor,  # Gradient on the full set, `[P]`
+    g_s: Tensor,  # Gradient on the synthetic set, `[P]`
+) -> Tensor:  # Scalar in [-1, 1]
     "Return minus the cosine of the gradients, Eq. 4 after the division"
     return -(g_t @ g_s) / (g_t.norm() * g_s.norm())
 
-
-def unit_match(g_t: Tensor, g_s: Tensor) -> Tensor:  # Of gradients `[P]` on the full and on the synthetic set, a scalar
+# %% ../nbs/00_theory_taylor.ipynb #9b84f84f
+#| code-fold: false
+def unit_match(
+    g_t: Tensor,  # Gradient on the full set, `[P]`
+    g_s: Tensor,  # Gradient on the synthetic set, `[P]`
+) -> Tensor:  # Scalar in [0, 2]
     "Return half the squared distance of the unit gradients (Eq. 5 and 6)"
     return (g_t / g_t.norm() - g_s / g_s.norm()).square().sum() / 2
 

@@ -123,13 +123,16 @@ def describe_students(e: Experiment) -> str:
     )
 
 
-def describe_full_data(e: Experiment) -> str:
-    "Return a sentence that says what accuracy all of the data give the teachers"
-    low, high = e.data.class_share
-    share = "" if low == high == 1 else f" with {low:.0%} to {high:.0%} of each class"
-    accuracy = f"{e.teacher_scores['converged']:.1f} %"
-    takes = f"takes {e.teachers.model} to {accuracy} in the teachers' training"
-    return f"The whole dataset, {e.data.dataset}{share}, {takes}."
+def describe_full_data(experiments: Sequence[Experiment]) -> str:
+    "Return a sentence that says what accuracies all of the data give; empty if there are no teachers"
+    reached = {}
+    for e in (e for e in experiments if e.teacher_scores):
+        low, high = e.data.class_share
+        share = "" if low == high == 1 else f" with {low:.0%} to {high:.0%} of each class"
+        name, score = f"{e.teachers.model} on {e.data.dataset}{share}", f"{e.teacher_scores['converged']:.1f}"
+        reached.setdefault(name, set()).add(score)
+    parts = [f"{name} {', '.join(sorted(scores))} %" for name, scores in reached.items()]
+    return f"Converged teachers, on all of the data: {'; '.join(parts)}." if parts else ""
 
 # %% ../../nbs/toolkit/reproduce/tables.ipynb #aab68356
 def footnote(experiments: Sequence[Experiment]) -> str:
@@ -138,9 +141,8 @@ def footnote(experiments: Sequence[Experiment]) -> str:
     counts = [len(e.accuracy) for e in measured]
     lead = f"Mean ± standard deviation over {max(counts)} students, percent"
     lead += "; (n=...) where there were fewer." if min(counts) < max(counts) else "."
-    texts = [describe_students(e) for e in measured]
-    texts += [describe_full_data(e) for e in measured if e.teacher_scores]
-    return " ".join([lead, *dict.fromkeys(texts), *dict.fromkeys(e.note for e in measured if e.note)])
+    texts = [*map(describe_students, measured), describe_full_data(measured), *(e.note for e in measured)]
+    return " ".join([lead, *filter(None, dict.fromkeys(texts))])
 
 
 def show_table(experiments: Sequence[Experiment]) -> str:
