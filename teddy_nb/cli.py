@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LIBRARY_ERRORS', 'NOT_FOR_BOXES', 'run_command', 'Terminated', 'one_line_errors', 'error_sentence', 'choose_recipe',
            'given_options', 'teddy_distill', 'load_given_pool', 'read_data', 'print_summary', 'read_data_and_weights',
-           'print_comparison', 'distill_boxes', 'teddy_pool', 'teddy_submit', 'teddy_validate', 'choose_dataset',
+           'run_and_print', 'distill_boxes', 'teddy_pool', 'teddy_submit', 'teddy_validate', 'choose_dataset',
            'choose_stages', 'choose_protocol', 'teddy_forecast', 'teddy_export', 'teddy_reproduce', 'teddy_report',
            'print_detection_table']
 
@@ -100,10 +100,12 @@ def error_sentence(e: Exception) -> str:
     return known[0] if known else f"{type(e).__name__}: {first}; --traceback shows where it arose"
 
 # %% ../nbs/toolkit/cli.ipynb #9f7b975f
-def choose_recipe(dataset: str, pool: str, recipe: str = "", **fields):
-    "Return the preset of a dataset and a pool, or the `recipe` that is named, with the fields that were given"
+def choose_recipe(dataset: str, pool: str, recipe: str = "", teachers=0, students=0, epochs=0, **fields):
+    "Return the preset of a dataset and a pool, or the `recipe` that is named, with the numbers and fields that were given"
     from teddy_nb.config import default_recipe, get_recipe, override
 
+    evaluation = {"n_students": students, "training": {"epochs": epochs}}
+    fields |= {"synthesis": {"n_teachers": teachers}, "eval_hard": evaluation, "eval_soft": evaluation}
     base = default_recipe(dataset, pool) if pool in ("prior", "post") else get_recipe(pool)
     return override(get_recipe(recipe, base) if recipe else base, given_options(**fields))
 
@@ -143,23 +145,15 @@ def teddy_distill(
     if task != "classification" or images:
         return distill_boxes(**locals())
     from teddy_nb.config import recipe_toml
-    from teddy_nb.pipeline import distill_dataset
-    from teddy_nb.runs.progress import Progress
 
-    given = load_given_pool(pool)
-    evaluation = {"n_students": students, "training": {"epochs": epochs}}
-    fields = {"synthesis": {"n_teachers": teachers}, "eval_hard": evaluation, "eval_soft": evaluation}
-    chosen = choose_recipe(dataset, given.kind if given else pool, recipe, model=model, seed=seed, **fields)
+    given, fields = load_given_pool(pool), {"model": model, "seed": seed}
+    chosen = choose_recipe(dataset, given.kind if given else pool, recipe, teachers, students, epochs, **fields)
     if show_recipe:
         return print(recipe_toml(chosen))
-    data, converged = read_data_and_weights(
-        dataset, root, size, download, weights, chosen, given, channels, (mean, std)
-    )
-    if dry_run:
-        return
-    with Progress(out) as log:
-        run, results = distill_dataset(data, chosen, ipc, out, given, converged, force, not no_compare, log)
-    print_comparison(run, results)
+    constants = mean, std
+    data, converged = read_data_and_weights(dataset, root, size, download, weights, chosen, given, channels, constants)
+    if not dry_run:
+        run_and_print(data, chosen, ipc, out, pool=given, converged=converged, force=force, compare=not no_compare)
 
 # %% ../nbs/toolkit/cli.ipynb #383c07f5
 def load_given_pool(pool: str):
@@ -219,10 +213,13 @@ def _numbers(text):
         raise BadInput(f"{text!r} is no list of numbers; give one a channel, such as 0.49,0.48,0.45") from e
 
 # %% ../nbs/toolkit/cli.ipynb #a66ccf24
-def print_comparison(run, results):
-    "Print the table of a run and where it lies"
-    from teddy_nb.pipeline import describe_choice
+def run_and_print(data, recipe, ipc: int, out: str, **options):
+    "Distill a dataset with the options of `distill_dataset`, and print the table of the run and where it lies"
+    from teddy_nb.pipeline import describe_choice, distill_dataset
+    from teddy_nb.runs.progress import Progress
 
+    with Progress(out) as log:
+        run, results = distill_dataset(data, recipe, ipc, out, log=log, **options)
     if choice := describe_choice(run.path):
         print(choice)
     if results:

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['AUGMENTATIONS', 'PRESETS', 'RECIPES', 'PROTOCOLS', 'set_fields', 'as_values', 'TrainConfig', 'Trained',
            'PriorPoolConfig', 'PostPoolConfig', 'SynthesisConfig', 'EvalConfig', 'Recipe', 'DMConfig', 'BilevelConfig',
-           'make_config', 'override', 'read_toml', 'recipe_toml', 'get_recipe', 'default_recipe', 'get_protocol']
+           'make_config', 'to_tuple', 'override', 'read_toml', 'recipe_toml', 'get_recipe', 'default_recipe',
+           'get_protocol']
 
 # %% ../nbs/toolkit/config.ipynb #925b368a
 import tomllib
@@ -19,21 +20,13 @@ from typing import Annotated, Any, Literal, get_args
 import tomli_w
 from fastcore.basics import patch
 
-from teddy_nb.core.errors import (
-    COUNT,
-    BadInput,
-    Checked,
-    Count,
-    Natural,
-    NonNegative,
-    Number,
-    Positive,
-    Share,
-    check_value,
-)
+from .core.errors import COUNT, BadInput, Checked, Count, Natural
 from .data.augment import AffineConfig
 from .data.init import INITS
 from .runs.files import callable_name
+
+# %% ../nbs/toolkit/config.ipynb #a835e1be
+from .core.errors import NonNegative, Number, Positive, Share, check_value
 
 # %% ../nbs/toolkit/config.ipynb #09eec6fe
 def set_fields(cfg: Any) -> dict:
@@ -220,9 +213,7 @@ class EvalConfig(Trained):
     ema: Share | None = None  # Decay, per step, of an average of the weights, which is scored
     transform: Literal["randaugment"] | Callable | None = None  # Of each uint8 image `[C, H, W]`, before its view
     labels_from: Literal["early", "late", "all"] | tuple[float, ...] | None = None  # Who labels, or stages; None: all
-    batch_by_images: tuple[tuple, ...] | None = (
-        None  # Pairs: up to so many images, this batch size; else the training's
-    )
+    batch_by_images: tuple[tuple, ...] | None = None  # Pairs: up to so many images, this batch size
     name: str | None = None  # Of the protocol that it began as
 
     optimizers = ("sgd", "adamw", "muon")
@@ -234,10 +225,9 @@ class EvalConfig(Trained):
             check_value("a pair in batch_by_images of EvalConfig", pair, [COUNT, COUNT])
         if not self.is_soft and (self.loss or self.hard_weight):
             raise BadInput("loss and hard_weight are for soft labels; leave them out, or choose labels such as online")
-        if self.loss and self.labels not in (choices := ("online", "fixed", "float32", "float16")):
-            raise BadInput(
-                f"loss mse needs logits, which labels {self.labels} do not hold; choose {', '.join(choices)}"
-            )
+        if self.loss and self.labels not in ("online", "fixed", "float32", "float16"):
+            choices = "online, fixed, float32, float16"
+            raise BadInput(f"loss mse needs logits, which labels {self.labels} do not hold; choose {choices}")
 
 # %% ../nbs/toolkit/config.ipynb #b8eab20f
 @patch(as_prop=True)
@@ -327,14 +317,15 @@ def _field_value(field: Field, value, old, where):
     "Convert one value of a table; of several classes that a field allows, the one that knows the keys is taken"
     kinds = [k for k in get_args(field.type) or (field.type,) if is_dataclass(k)]
     if not (kinds and isinstance(value, dict)):
-        return _to_tuple(value)
+        return to_tuple(value)
     kinds.sort(key=lambda k: type(old) is not k)
     kind = next((k for k in kinds if value.keys() <= {f.name for f in fields(k)}), kinds[0])
     return make_config(kind, value, old if type(old) is kind else None, where)
 
 
-def _to_tuple(value):
-    return tuple(map(_to_tuple, value)) if isinstance(value, list) else value
+def to_tuple(value: Any) -> Any:
+    "Return a JSON value with tuples in the place of lists"
+    return tuple(map(to_tuple, value)) if isinstance(value, list) else value
 
 
 def override(cfg: Any, changes: dict, where: str = "recipe") -> Any:

@@ -24,9 +24,9 @@ from .bn_matching import synthesize
 from .comparison import score_held_out
 from .config import EvalConfig, PostPoolConfig, Recipe, SynthesisConfig, as_values
 from .core.devices import default_device, dist_state
-from .core.errors import BadInput, format_mean_std
+from .core.errors import COUNT, BadInput, check_value, format_mean_std
 from .data.datasets import RESERVED
-from .data.images import Splits, random_index_per_class
+from .data.images import ImageFiles, Splits, random_index_per_class
 from .matching.matching_loss import mean_losses
 from .plots import image_grid, loss_curves
 from .pool_post import find_ratio, prune_pool
@@ -54,8 +54,7 @@ def check_run(
     labels: Path | None = None,  # Where soft labels will be kept; not checked when None
 ):
     "Raise `BadInput` for what cannot work"
-    if type(ipc) is not int or ipc < 1:
-        raise BadInput(f"ipc is {ipc}, but a distilled set needs at least one image per class")
+    check_value("ipc", ipc, COUNT)
     for folder in (c.folder for c in data.train.classes if safe_name(c.folder).lower() in RESERVED):
         raise BadInput(f"the class folder {folder} would stand where a file of the distilled set stands; rename it")
     factor = recipe.synthesis.factor
@@ -295,16 +294,20 @@ def hold_out(data: Splits, folder: Path) -> Splits:
     names = {*kept.get("held_out", ())} & {*data.train.files, *data.test.files}
     if not names or names == {*data.test.files}:
         return data
-    parts = []
-    for want in (False, True):
-        mine = [
-            part.subset(torch.tensor([i for i, f in enumerate(part.files) if (f in names) == want], dtype=torch.int64))
-            for part in data
-        ]
-        images = [part.take(torch.arange(len(part))) for part in mine]
-        labels, files = torch.cat([part.labels for part in mine]), sum((part.files for part in mine), ())
-        parts.append(replace(data[want], images=torch.cat(images), labels=labels, files=files))
-    return Splits(*parts)
+    at = lambda part, want: torch.tensor(
+        [i for i, f in enumerate(part.files) if (f in names) == want], dtype=torch.int64
+    )
+    return Splits(*(_joined([part.subset(at(part, want)) for part in data], data[want]) for want in (False, True)))
+
+
+def _joined(parts, like):
+    "Return the images of all parts as one set called like another; files stay on disk where those of one part do"
+    files, labels = sum((part.files for part in parts), ()), torch.cat([part.labels for part in parts])
+    if on_disk := [part.images for part in parts if isinstance(part.images, ImageFiles)]:
+        images = replace(on_disk[0], paths=[Path(like.origin.place, f) for f in files])
+    else:
+        images = torch.cat([part.images for part in parts])
+    return replace(like, images=images, labels=labels, files=files)
 
 # %% ../nbs/toolkit/pipeline.ipynb #80526273
 def score_folder(

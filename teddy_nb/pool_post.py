@@ -75,13 +75,11 @@ def target_accuracies(curve: Sequence[tuple[int, float]], window: tuple[int, int
     return np.interp(np.linspace(*window, size), *zip(*curve, strict=True)).tolist()
 
 # %% ../nbs/02_pool_post.ipynb #251bdeb9
-def finetune_schedule(
-    cfg: PostPoolConfig, targets: Sequence[float] | None = None
-) -> list[tuple[TrainConfig, float | None]]:
-    "Return learning rates from the largest to the smallest, with epochs from zero on, or with accuracies to stop at, 0..1 (Table 4)"
+def finetune_schedule(cfg: PostPoolConfig, targets: Sequence[float] = ()) -> list[tuple[TrainConfig, float | None]]:
+    "Return learning rates from the largest to the smallest, with epochs from zero on, or with accuracies to stop at, 0..1, where some are given (Table 4)"
     longest, steps = cfg.finetune, [j / max(1, cfg.size - 1) for j in range(cfg.size)]
     rates = [longest.lr * (cfg.finetune_min_lr / longest.lr) ** s for s in steps]
-    if targets is None:
+    if not targets:
         return [(replace(longest, epochs=longest.epochs * s, lr=lr), None) for s, lr in zip(steps, rates, strict=True)]
     return [(replace(longest, lr=lr), target) for lr, target in zip(rates, sorted(targets), strict=True)]
 
@@ -138,7 +136,7 @@ def make_member(
     return make_teacher(model, network.arch, epochs, score, data.train, **known)
 
 # %% ../nbs/02_pool_post.ipynb #8ed6d8b7
-def make_members(growing: GrowingPool, network: Teacher, cfg: PostPoolConfig, seed: int, targets=None) -> list[Teacher]:
+def make_members(growing: GrowingPool, network: Teacher, cfg: PostPoolConfig, seed: int, targets=()) -> list[Teacher]:
     "Prune the converged network and fine-tune it to each target, member `j` with `seed + j`"
     train, members = growing.data.train, []
     network.model.to(train.device)
@@ -170,7 +168,7 @@ def prune_pool(
         network, curve = parts(source)
         network = replace(network, seconds=source.seconds)  # Of its whole training
         growing.find(network.file) or growing.keep(network)
-        along = target_accuracies(curve, cfg.curve_window, cfg.size) if curve and cfg.curve_window else None
+        along = target_accuracies(curve, cfg.curve_window, cfg.size) if curve and cfg.curve_window else ()
         members = make_members(growing, network, cfg, recipe.seed, targets or along)
         return new_pool(data.train, "post", members, network, curve)
 

@@ -68,10 +68,8 @@ SCRIPT = """
 """
 
 
-def wrap_html(
-    html: str,  # Content of a widget
-) -> str:  # HTML that stands on its own
-    "Wrap `html` in the box and the style that every widget has"
+def wrap_html(html: str) -> str:
+    "Wrap HTML in the box and the style that every widget has"
     return f'<div class="teddy"><style>{STYLE}</style>{html}</div>'
 
 # %% ../nbs/toolkit/widgets.ipynb #48237da6
@@ -83,10 +81,8 @@ def control_html(
     "Return a menu of strings or a slider of numbers, with its label"
     keys = f'aria-label="{name}" data-lm-suppress-shortcuts="true"'  # Keeps JupyterLab from taking the arrow keys
     if isinstance(values[0], str):
-        options = [
-            f'<option value="{i}"{" selected" * (i == start)}>{escape(v)}</option>' for i, v in enumerate(values)
-        ]
-        control = f"<select {keys}>{''.join(options)}</select>"
+        option = lambda i, v: f'<option value="{i}"{" selected" * (i == start)}>{escape(v)}</option>'
+        control = f"<select {keys}>{''.join(map(option, range(len(values)), values))}</select>"
     else:
         control = f'<input type="range" max="{len(values) - 1}" value="{start}" {keys}>'
     return f"<label{' hidden' * (len(values) == 1)}><span>{name}</span> {control}</label>"
@@ -128,10 +124,7 @@ class Chooser(W.VBox):
 
 # %% ../nbs/toolkit/widgets.ipynb #97390a10
 @patch
-def html(
-    self: Chooser,
-    most: int = 240,  # Panels to put into the page
-) -> str:
+def html(self: Chooser, most: int = 240) -> str:
     "Return the controls, at most `most` panels and the script"
     kept = spread([len(values) for values in self.controls.values()], most)
     start = tuple(ks.index(at) if at in ks else 0 for ks, at in zip(kept, self.start, strict=True))
@@ -148,11 +141,8 @@ def html(
     return f'{"".join(controls)}<div aria-live="polite">{"".join(panels)}</div>{rest}<script>{SCRIPT}</script>'
 
 # %% ../nbs/toolkit/widgets.ipynb #58f123a6
-def spread(
-    counts: Sequence[int],  # Values of each control
-    most: int,  # Combinations that may stay
-) -> list[list[int]]:  # Positions that stay, for each control
-    "Choose evenly spread positions whose combinations are at most `most`"
+def spread(counts: Sequence[int], most: int) -> list[list[int]]:  # Positions that stay, for each control
+    "Choose evenly spread positions, out of so many of each control, whose combinations are at most `most`"
     kept = [list(range(n)) for n in counts]
     while math.prod(map(len, kept)) > most and max(map(len, kept)) > 2:
         longest = max(reversed(kept), key=len)
@@ -195,11 +185,8 @@ class LiveCurves:
         self.losses, self.drawn_at, self.shown = {}, -math.inf, None
         self.live = hasattr(get_ipython(), "kernel")
 
-    def add(
-        self,
-        losses: dict[str, float],  # Name to the value of one more iteration
-    ) -> None:
-        "Append one iteration"
+    def add(self, losses: dict[str, float]) -> None:
+        "Append the losses of one more iteration, by name"
         for name, value in losses.items():
             self.losses.setdefault(name, []).append(float(value))
         if self.live and time.monotonic() - self.drawn_at > 1:

@@ -162,8 +162,12 @@ def opened(folder):
     return s.data.digest(), [s.at_epoch(e)[i][1].numpy().tobytes() for e in range(s.epochs) for i in range(len(s))]
 
 
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("damage", DAMAGES)
+ITEMS = {f for f in FILES if f.endswith(("rs", "*"))} - {"synth/00000.safetensors"}  # One function reads them all
+BRIEF = "flipped", "truncated", "another run's"
+TRIED = [(file, damage) for file in FILES for damage in DAMAGES if file not in ITEMS or damage in BRIEF]
+
+
+@pytest.mark.parametrize(("file", "damage"), TRIED)
 def test_a_damaged_file_is_healed_or_named(file, damage, trees, tmp_path):
     home, results = trees
     moment, going_on, opening = FILES[file]

@@ -18,8 +18,8 @@ from teddy_nb import cli
 from teddy_nb.config import get_recipe
 from teddy_nb.core.devices import dist_state
 from teddy_nb.core.errors import BadInput
-from teddy_nb.data.datasets import load_data
-from teddy_nb.data.images import Splits
+from teddy_nb.data.datasets import image_folder, load_data
+from teddy_nb.data.images import ImageFiles, Splits
 from teddy_nb.detecting.data import load_detection
 from teddy_nb.pipeline import hold_out
 from teddy_nb.runs.store import write_settings
@@ -208,17 +208,19 @@ def test_a_folder_that_grows_keeps_every_file_on_its_side(tmp_path):
         assert {*old.files} <= {*new.files}
 
 
-def test_a_set_is_scored_on_the_files_that_its_run_held_out(tmp_path):
-    splits = load_data(paint(tmp_path / "pets", {"a": 10, "b": 10}))
+@pytest.mark.parametrize("in_memory", [100, 10, 0])  # Images: both parts, the test part alone, none
+def test_a_set_is_scored_on_the_files_that_its_run_held_out(in_memory, tmp_path, monkeypatch):
+    monkeypatch.setattr("teddy_nb.data.images.IN_MEMORY_BYTES", in_memory * 3 * 16 * 16)
+    splits = image_folder(paint(tmp_path / "pets", {"a": 10, "b": 10}), mean_std=((0.5,) * 3, (0.25,) * 3))
     mine = tuple(sorted(splits.train.files)[::4])
     (tmp_path / "run").mkdir()
     write_settings(tmp_path / "run" / "recipe.toml", {"data": {"held_out": [*mine, "a/gone.png"]}})
     held = hold_out(splits, tmp_path / "run")
     assert {*held.test.files} == {*mine} and len(held.train) + len(held.test) == 20
-    again = dict(zip(held.test.files, held.test.images, strict=True))
-    assert all(
-        (again[f] == x).all() for f, x in zip(splits.train.files, splits.train.images, strict=True) if f in again
-    )
+    assert all(isinstance(part.images, ImageFiles) == (in_memory < 100) for part in held)
+    before = {f: x for part in splits for f, x in zip(part.files, part.take(torch.arange(len(part))), strict=True)}
+    after = {f: x for part in held for f, x in zip(part.files, part.take(torch.arange(len(part))), strict=True)}
+    assert before.keys() == after.keys() and all(torch.equal(x, after[f]) for f, x in before.items())
 
 
 def test_turned_photos_are_upright(tmp_path):
@@ -241,18 +243,20 @@ def test_a_folder_called_like_a_set_is_read_when_it_is_asked_for(tmp_path, monke
     assert own.train.n_classes == 2 and "UCI" not in own.train.origin.licence
 
 
-def test_dry_run_says_what_was_read_and_stops(tmp_path):
+def test_dry_run_says_what_was_read_and_stops(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
     paint(tmp_path / "pets", {"a": 5, "b": 5, "c": 5})
     np.savez(
         tmp_path / "med.npz",
         train_images=np.arange(1280, dtype=np.uint8).reshape(20, 8, 8),
         train_labels=np.arange(20)[:, None] % 2,
     )
-    code = "import sys; from teddy_nb import cli\nfor c, d in zip(sys.argv[1::2], sys.argv[2::2]): cli.run_command(c, ['--dataset', d, '--dry-run'])"
-    command = [sys.executable, "-c", code, "teddy_distill", "pets", "teddy_pool", "med.npz"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "pets: 3 classes (a, b, c), 3x16x16 pixels" in done.stderr.replace(f" ({tmp_path.resolve() / 'pets'})", "")
-    assert "med (med.npz): 2 classes (0, 1), 1x8x8 pixels" in done.stderr
+    for command, dataset in (("teddy_distill", "pets"), ("teddy_pool", "med.npz")):
+        cli.run_command(command, ["--dataset", dataset, "--dry-run"])
+    printed = capsys.readouterr().err
+    assert "pets: 3 classes (a, b, c), 3x16x16 pixels" in printed.replace(f" ({tmp_path.resolve() / 'pets'})", "")
+    assert "med (med.npz): 2 classes (0, 1), 1x8x8 pixels" in printed
     assert sorted(p.name for p in tmp_path.iterdir()) == ["med.npz", "pets"]
 
 

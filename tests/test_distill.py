@@ -1,6 +1,7 @@
 "Whole runs in processes of their own: killed and continued, and judged by a script that knows nothing of this package"
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,8 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path):
 @pytest.fixture
 def distilled(tmp_path) -> Path:
     data, recipe = load_data("digits"), get_recipe("digits_prior")
-    synthesize(load_pool("zoo/digits_prior"), data.train, recipe.synthesis, ipc=1).save(tmp_path / "distilled")
+    cfg = replace(recipe.synthesis, iterations=100)
+    synthesize(load_pool("zoo/digits_prior"), data.train, cfg, ipc=1).save(tmp_path / "distilled")
     return tmp_path / "distilled"
 
 
@@ -78,11 +80,11 @@ def test_an_independent_student_learns_more_than_from_random_images(distilled):
     real = F.interpolate(torch.tensor(raw.images, dtype=torch.float32)[:, None] / 16, size=(16, 16), mode="bilinear")
     labels = torch.tensor(raw.target)
     scores = {"distilled": [], "random": []}
-    for seed in range(3):
+    for seed in range(2):
         torch.manual_seed(seed)
         order = torch.randperm(len(real))
         picked = torch.stack([order[labels[order] == c][0] for c in range(10)])
         test = real, labels
         scores["distilled"].append(student_accuracy(x, torch.tensor(folder.targets), test, seed))
         scores["random"].append(student_accuracy(real[picked], labels[picked], test, seed))
-    assert sum(scores["distilled"]) / 3 > sum(scores["random"]) / 3 + 0.05, scores
+    assert sum(scores["distilled"]) / 2 > sum(scores["random"]) / 2 + 0.05, scores

@@ -395,7 +395,9 @@ def test_home_and_chapter_04_answer_whether_random_photographs_would_do(pages):
     folder = Path("results/soft_labels/cifar10/10/30000")
     score = {p.stem: json.loads(p.read_text())["accuracy"] for p in folder.glob("*.json")}
     evidence = "08_results.ipynb#with-soft-labels-what-is-a-distilled-image-worth"
-    (answer,) = re.findall(r"\*\*Are distilled images better than random photographs.*", shown_text(pages["index.ipynb"]))
+    (answer,) = re.findall(
+        r"\*\*Are distilled images better than random photographs.*", shown_text(pages["index.ipynb"])
+    )
     assert evidence in answer
     assert re.findall(r"[\d.]+ ± [\d.]+", answer) == [
         format_mean_std(score[row]) for row in ("ours", "random", "random_x4", "teddy")

@@ -40,19 +40,16 @@ def dist_state() -> SingleProcess:  # Or accelerate's PartialState, which has th
         raise BadInput(f"{odd[0]} in the environment is no number of processes; unset it, or start with torchrun")
     if all(int(v) < 2 for v in sizes.values()):
         if {"ACCELERATE_MIXED_PRECISION", "MASTER_ADDR"} <= os.environ.keys() and not set(LAUNCHED) & os.environ.keys():
-            raise BadInput(
-                "accelerate launch was asked for several processes and began one; use torchrun --nproc-per-node N"
-            )
+            found = "accelerate launch was asked for several processes and began one"
+            raise BadInput(f"{found}; use torchrun --nproc-per-node N")
         return SingleProcess(_accelerator() or torch.device("cpu"))
     from accelerate import PartialState
 
     try:
         return PartialState(cpu=not torch.accelerator.is_available())
     except ValueError as e:
-        found = ", ".join(f"{k}={v}" for k, v in sizes.items())
-        raise BadInput(
-            f"{found} in the environment, but not all that a launcher sets ({e}); unset it, or start with torchrun"
-        ) from e
+        found = f"{', '.join(f'{k}={v}' for k, v in sizes.items())} in the environment"
+        raise BadInput(f"{found}, but not all that a launcher sets ({e}); unset it, or start with torchrun") from e
 
 
 def _accelerator():

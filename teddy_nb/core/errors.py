@@ -55,9 +55,9 @@ def _allows(allowed, value):
         return fits and all(map(_allows, allowed, value))
     if isinstance(allowed, Number):
         return allowed.allows(value)
-    return (
-        isinstance(value, allowed) if isinstance(allowed, type) else type(value) is type(allowed) and value == allowed
-    )
+    if isinstance(allowed, type):
+        return isinstance(value, allowed)
+    return type(value) is type(allowed) and value == allowed
 
 
 def _describe(allowed):

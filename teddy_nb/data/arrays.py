@@ -54,9 +54,8 @@ def to_labels(
         raise BadInput(f"labels of {_shape(y)} do not fit {n} images; give one number each{hint}")
     low, high, most = y.min().item(), y.max().item(), n_classes or n
     if not (0 <= low <= high < most and torch.equal(y.double(), y.double().round())):
-        raise BadInput(
-            f"labels run from {low} to {high}; give whole numbers from 0 to {most - 1}, the indices of classes"
-        )
+        wanted = f"whole numbers from 0 to {most - 1}, the indices of classes"
+        raise BadInput(f"labels run from {low} to {high}; give {wanted}")
     return y.long()
 
 

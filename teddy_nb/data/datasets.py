@@ -23,16 +23,7 @@ from torchvision.transforms.v2.functional import resize
 from ..core.errors import BadInput, Number, check_value
 from .arrays import array_splits, load_hub, read_arrays, read_npz
 from .folders import contents, parts_among, read_columns, read_layout, subfolders, unwrapped
-from teddy_nb.data.images import (
-    UNKNOWN,
-    ClassInfo,
-    ImageFiles,
-    Origin,
-    Splits,
-    make_splits,
-    split_by_class,
-    usual_size,
-)
+from .images import UNKNOWN, ClassInfo, ImageFiles, Origin, Splits, make_splits, split_by_class, usual_size
 
 # %% ../../nbs/toolkit/data/datasets.ipynb #b6866ee2
 def class_manifest(

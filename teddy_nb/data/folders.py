@@ -81,10 +81,8 @@ def unwrapped(folder: Path) -> Path:
 
 # %% ../../nbs/toolkit/data/folders.ipynb #564b36fd
 _WORDS = {"train": "train(?:ing)?", "test": "test(?:ing)?", "val": "val(?:id(?:ation)?)?|dev"}
-_PART = {
-    part: re.compile(rf"(.*?)(?<![a-z])(?:{words})((?:set|data|images|imgs)?(?![a-z]).*)")
-    for part, words in _WORDS.items()
-}
+_AROUND = r"(.*?)(?<![a-z])(?:{})((?:set|data|images|imgs)?(?![a-z]).*)"
+_PART = {part: re.compile(_AROUND.format(words)) for part, words in _WORDS.items()}
 
 
 def part_of(name: str) -> tuple[str, str]:
@@ -239,9 +237,8 @@ def _refuse_lone_parts(root):
         if len(inside := subfolders(root / name)) > 1:
             other = "train" if part_of(name)[0] != "train" else "test or val"
             ways = f"{name} may be a class, or a part with the classes {', '.join(inside[:3])} that lacks a folder called {other}"
-            raise BadInput(
-                f"{root} can be read in two ways: {ways}; name the other part so, or: --dataset {root / name}"
-            )
+            how = f"name the other part so, or: --dataset {root / name}"
+            raise BadInput(f"{root} can be read in two ways: {ways}; {how}")
 
 # %% ../../nbs/toolkit/data/folders.ipynb #5b4fe4c1
 def _classes_first(root, passed):
@@ -287,6 +284,6 @@ def _odd_folders(root, classes):
     "Say what may not be meant: images beside the classes, and the same folders in every class"
     inside, *others = (subfolders(root / c) for c in classes)
     same = len(inside) > 1 and all(other == inside for other in others)
-    return [f"not used: images beside the class folders ({contents(root)})"] * has_images(root) + [
-        f"every class holds the folders {', '.join(inside[:5])}, whose images count for it"
-    ] * same
+    beside = f"not used: images beside the class folders ({contents(root)})"
+    alike = f"every class holds the folders {', '.join(inside[:5])}, whose images count for it"
+    return [beside] * has_images(root) + [alike] * same

@@ -116,7 +116,7 @@ UNKNOWN = Origin()
 class AnyImageSet:
     "What sets of images share, whatever their labels: each has `name`, `classes`, `counts`, `mean`, `std` and `device`"
 
-    counted = "image"  # What `counts` counts
+    counted = "image", "images"  # What `counts` counts
 
     @property
     def n_classes(self) -> int:  # With or without images
@@ -140,21 +140,23 @@ class AnyImageSet:
         mean, std, *_ = _constants(tuple(self.mean), tuple(self.std), x.device)
         return ((x * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
 
-    def spread(self) -> str:
-        "Say how many images, or boxes, the smallest and the largest class have"
-        counts = self.counts.tolist()
-        low, high = (choose(range(len(counts)), key=counts.__getitem__) for choose in (min, max))
-        many = self.counted + ("es" if self.counted == "box" else "s")
-        if counts[low] == counts[high]:
-            return f"{counts[low]} {self.counted if counts[low] == 1 else many} a class"
-        return " to ".join(f"{counts[i]} ({self.classes[i].name})" for i in (low, high)) + f" {many} a class"
+# %% ../../nbs/toolkit/data/images.ipynb #c90b5cd1
+@patch
+def spread(self: AnyImageSet) -> str:
+    "Say how many images, or boxes, the smallest and the largest class have"
+    counts, (one, many) = self.counts.tolist(), self.counted
+    low, high = (choose(range(len(counts)), key=counts.__getitem__) for choose in (min, max))
+    if counts[low] == counts[high]:
+        return f"{counts[low]} {one if counts[low] == 1 else many} a class"
+    return " to ".join(f"{counts[i]} ({self.classes[i].name})" for i in (low, high)) + f" {many} a class"
 
-    def check_classes(self) -> None:
-        "Raise `BadInput` if a class has no image"
-        if empty := [c.name for c, n in zip(self.classes, self.counts.tolist(), strict=True) if not n]:
-            raise BadInput(
-                f"class {empty[0]} has no {self.counted} in {self.name} to start from or to compare with; add images of it"
-            )
+
+@patch
+def check_classes(self: AnyImageSet) -> None:
+    "Raise `BadInput` if a class has no image"
+    if empty := [c.name for c, n in zip(self.classes, self.counts.tolist(), strict=True) if not n]:
+        what = f"class {empty[0]} has no {self.counted[0]} in {self.name}"
+        raise BadInput(f"{what} to start from or to compare with; add images of it")
 
 # %% ../../nbs/toolkit/data/images.ipynb #6ab6bf22
 @lru_cache(256)
@@ -193,13 +195,6 @@ class ImageSet(AnyImageSet):
     def __len__(self):
         return len(self.labels)
 
-    def __repr__(self):
-        kind = f"{self.n_classes} classes, {self.channels}x{self.size}x{self.size} pixels"
-        return f"{type(self).__name__}({self.name}: {len(self)} images, {kind})"
-
-    def to(self, device: torch.device | str) -> "ImageSet":  # Files stay where they are
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
-
     @property
     def size(self) -> int:  # Height and width, pixels
         return self.images.shape[-1]
@@ -215,6 +210,17 @@ class ImageSet(AnyImageSet):
     @cached_property
     def class_indices(self) -> list[Tensor]:  # Ascending indices of each class's images, on the CPU
         return indices_by_label(self.labels.cpu(), self.n_classes)
+
+# %% ../../nbs/toolkit/data/images.ipynb #402f8bd8
+@patch
+def __repr__(self: ImageSet):
+    kind = f"{self.n_classes} classes, {self.channels}x{self.size}x{self.size} pixels"
+    return f"{type(self).__name__}({self.name}: {len(self)} images, {kind})"
+
+
+@patch
+def to(self: ImageSet, device: torch.device | str) -> ImageSet:  # Files stay where they are
+    return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
 # %% ../../nbs/toolkit/data/images.ipynb #b7efbf74
 @patch
@@ -363,7 +369,7 @@ def look_at(
     idx = torch.arange(len(files))
     if math.prod(files.shape) > IN_MEMORY_BYTES:
         idx = torch.randperm(len(files), generator=generator(0, "constants"))[:sample]
-    parts = [p.tolist() for p in torch.arange(len(idx)).split(files.batch)]
+    parts = [p.tolist() for p in torch.arange(len(idx)).split(files.batch) if len(p)]
     reader = FileReader(FirstLook(files.select(idx)))
     found = [*tqdm(reader(parts), "reading images", len(parts), leave=False, disable=None)]
     pixels = files.join([torch.empty(0, *files.shape[1:], dtype=torch.uint8), *(x for x, _, _ in found)])
@@ -445,12 +451,8 @@ def draw_per_class(self: ImageSet, n: int, gen: Generator) -> Tensor:  # `[n, cl
     return torch.stack([m[torch.randint(len(m), (n,), generator=gen)] for m in self.class_indices], 1)
 
 # %% ../../nbs/toolkit/data/images.ipynb #fc7d7e7f
-def random_index_per_class(
-    data: ImageSet,
-    i: int,  # Which one, counted from 0
-    seed: int,  # Of the draw
-) -> Tensor:  # `[classes]`
-    "Return the index of the i-th random image of every class; raises `BadInput` if a class has too few"
+def random_index_per_class(data: ImageSet, i: int, seed: int) -> Tensor:  # `[classes]`
+    "Return the index of the i-th random image of every class, counted from 0; raises `BadInput` if a class has too few"
     check_value("i", i, Number(0, whole=True))
     fewest = min(range(data.n_classes), key=lambda c: len(data.class_indices[c]))
     if (n := len(data.class_indices[fewest])) <= i:
@@ -460,12 +462,7 @@ def random_index_per_class(
     return torch.stack([m[order[i]] for m, order in zip(data.class_indices, orders, strict=True)])
 
 # %% ../../nbs/toolkit/data/images.ipynb #d091534e
-def make_imbalanced(
-    data: ImageSet,
-    low: float,  # Smallest share of a class that is kept
-    high: float = 1.0,  # Largest share
-    seed: int = 0,  # Of the draw
-) -> ImageSet:
+def make_imbalanced(data: ImageSet, low: float, high: float = 1.0, seed: int = 0) -> ImageSet:
     "Keep a random share between `low` and `high` of each class (Table 1: 0.6 and 0.4 to 1)"
     check_value("low", low, SHARE)
     check_value("high", high, Number(low, 1))

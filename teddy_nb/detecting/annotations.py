@@ -66,10 +66,8 @@ class Photos:
     def find(self, name: Any, where: str, beside: Path, part: str = "") -> Path:
         "Return the photo of a name that a file in `beside` gives; raises `BadInput` if there is none, or if several may be meant"
         clean = composed(str(name).rpartition("?d=")[2].replace("\\", "/"))
-        leaves = os.path.relpath(beside / clean, self.folder).startswith("..")
-        if (
-            leaves and not clean.startswith("/") and "/upload/" not in clean
-        ):  # Label Studio writes the place on its server
+        of_server = clean.startswith("/") or "/upload/" in clean  # Label Studio's
+        if not of_server and os.path.relpath(beside / clean, self.folder).startswith(".."):
             raise BadInput(f"{where} names {name}, which leaves {self.folder}; move the photo there and mend the name")
         last = PurePosixPath(clean).name
         found = self.named.get(last) or self.named.get(unquote(last), [])

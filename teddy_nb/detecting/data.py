@@ -68,7 +68,7 @@ CPU = torch.device("cpu")
 class DetectionSet(AnyImageSet):
     "Images of any shape with boxes and all that is needed to use them"
 
-    counted = "box"
+    counted = "box", "boxes"
     name: str  # For protocols and tables
     images: Sequence[Tensor]  # uint8 `[3, H, W]` each, in memory or read from disk; longest side `size`
     boxes: tuple[Boxes, ...]  # One an image, in its pixels
@@ -276,9 +276,8 @@ def load_detection(
         train, test = _split(title, readings[""], size)
     else:
         train = _assemble(title, readings["train"], size)
-        part = next(
-            (p for p in ("test", "val") if p in readings and any(v.objects for v in readings[p].photos)), "test"
-        )
+        filled = (p for p in ("test", "val") if p in readings and any(v.objects for v in readings[p].photos))
+        part = next(filled, "test")
         test = _assemble(title, readings.get(part, readings["train"]._replace(photos=[])), size, train.classes)
         train = replace(train, origin=train.origin._replace(test=f"the {kind} {part}"))
     train.check_classes()

@@ -16,9 +16,9 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 
-from ..config import SynthesisConfig
+from ..config import DMConfig, SynthesisConfig
 from ..core.devices import generator, upload
-from ..core.errors import BadInput
+from ..core.errors import COUNT, BadInput, check_value
 from ..data.images import ImageSet
 from ..data.init import init_tiled, split_tiles, tile_indices
 from .extractors import Extractors
@@ -120,10 +120,7 @@ def pixel_optimizer(
     return torch.optim.Adam([x], lr, betas, weight_decay=weight_decay, fused=fused, capturable=capturable)
 
 
-def lr_at(
-    cfg: SynthesisConfig,  # or a `DMConfig`
-    n: int,  # Step
-) -> float:
+def lr_at(cfg: SynthesisConfig | DMConfig, n: int) -> float:
     "Compute the learning rate of step `n`: half a cosine from `cfg.lr` to zero for Adam, constant for SGD"
     if cfg.optimizer == "sgd":
         return cfg.lr
@@ -213,12 +210,8 @@ def match(
 
 # %% ../../nbs/toolkit/matching/engine.ipynb #0fb01d7b
 @patch
-def step(
-    self: Synthesizer,
-    n: int,  # Step
-    drawn: Drawn,
-) -> Losses:  # `[groups, columns]`
-    "Take one step on the pixels and return the losses before it"
+def step(self: Synthesizer, n: int, drawn: Drawn) -> Losses:  # `[groups, columns]`
+    "Take step `n` on the pixels and return the losses before it"
     self.lr.copy_(drawn.lr)
     losses, total = [], None
     for b in range(len(self.class_batches)):
@@ -300,8 +293,7 @@ def to_item(self: Synthesizer, losses: list[Losses]) -> Item:
 # %% ../../nbs/toolkit/matching/engine.ipynb #f3191a62
 def check_synthesis(pool: Pool, data: ImageSet, cfg: SynthesisConfig, ipc: int):
     "Raise `BadInput` for a pool, data and settings that do not fit together, or an impossible `ipc`"
-    if ipc < 1:
-        raise BadInput(f"ipc is {ipc}, but a distilled set needs at least one image per class")
+    check_value("ipc", ipc, COUNT)
     if ipc % cfg.group_size:
         raise BadInput(f"ipc is {ipc}, not a multiple of the group size {cfg.group_size}; choose one that is")
     pool.check_matches(data)

@@ -134,17 +134,19 @@ class HookedNet(nn.Module):
         for m in self.observed.values():
             m.register_forward_hook(_hook_output)
 
-    def forward(self, x: Tensor) -> TeacherOutput:  # Of normalized images `[B, C, H, W]`
-        "Run the network and collect what the hooks saw"
-        half = self.precision == "bf16"
-        x = x.contiguous(memory_format=torch.channels_last) if half else x
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
-            logits = self.model(x)
-        stats = [vars(m).pop("stats") for m in self.layers.values()]
-        m1, m2 = zip(*stats, strict=True) if stats else ((), ())
-        dtype = self.head.weight.dtype
-        seen = {name: vars(m).pop("output").to(dtype) for name, m in self.observed.items()}
-        return TeacherOutput(logits.to(dtype), vars(self.head).pop("stats"), m1, m2, seen)
+# %% ../../nbs/toolkit/matching/feature_stats.ipynb #34dd7b42
+@patch
+def forward(self: HookedNet, x: Tensor) -> TeacherOutput:  # Of normalized images `[B, C, H, W]`
+    "Run the network and collect what the hooks saw"
+    half = self.precision == "bf16"
+    x = x.contiguous(memory_format=torch.channels_last) if half else x
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+        logits = self.model(x)
+    stats = [vars(m).pop("stats") for m in self.layers.values()]
+    m1, m2 = zip(*stats, strict=True) if stats else ((), ())
+    dtype = self.head.weight.dtype
+    seen = {name: vars(m).pop("output").to(dtype) for name, m in self.observed.items()}
+    return TeacherOutput(logits.to(dtype), vars(self.head).pop("stats"), m1, m2, seen)
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #2b8150fc
 def _hook_moments(module, args):

@@ -62,10 +62,8 @@ def mean_losses(folder: Path) -> dict[str, list[float]]:  # Name to one value a 
     return {name: column.tolist() for name, column in named if column.any()}
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #80033dd3
-def stat_distance(
-    mean: Tensor, var: Tensor, target_mean: Tensor, target_var: Tensor
-) -> Tensor:  # `[..., C]` to `[...]`
-    "Compute the L2 norm of the mean difference plus that of the variance difference (one layer of Eq. 14)"
+def stat_distance(mean: Tensor, var: Tensor, target_mean: Tensor, target_var: Tensor) -> Tensor:
+    "Compute the L2 norm of the mean difference plus that of the variance difference, `[..., C]` to `[...]` (one layer of Eq. 14)"
     return (mean - target_mean).norm(dim=-1) + (var - target_var).norm(dim=-1)
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #a0e04659

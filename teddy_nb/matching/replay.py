@@ -9,6 +9,7 @@ __all__ = ['Replay', 'quickest']
 import warnings
 
 import torch
+from fastcore.basics import patch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
@@ -41,28 +42,32 @@ class Replay:
         self.last = steps
         return drawn
 
-    def step(self, n: int, drawn: Drawn) -> Losses:  # `[groups, columns]`
-        "Take the next of the steps that were drawn; draws those after them while the device is at work"
-        extractors, phase = self.synth.engine.extractors, n % len(self.synth.schedule)
-        if extractors:
-            extractors.fill_slot(drawn.extractor)
-        leaves, spec = tree_flatten(drawn._replace(extractor=SLOT))
-        fixed = tuple(Tensor if isinstance(v, Tensor) else v for v in leaves)
-        self.graphs((phase, fixed), lambda: self.work(phase, fixed, spec))
-        if n == self.last[-1] and (following := range(n + 1, min(n + 1 + CHECK_EVERY, self.synth.cfg.iterations))):
-            self.ahead = {following: self.synth.draw(following)}
-        return Losses(self.log[n], self.own)
+# %% ../../nbs/toolkit/matching/replay.ipynb #16a24788
+@patch
+def step(self: Replay, n: int, drawn: Drawn) -> Losses:  # `[groups, columns]`
+    "Take the next of the steps that were drawn; draws those after them while the device is at work"
+    extractors, phase = self.synth.engine.extractors, n % len(self.synth.schedule)
+    if extractors:
+        extractors.fill_slot(drawn.extractor)
+    leaves, spec = tree_flatten(drawn._replace(extractor=SLOT))
+    fixed = tuple(Tensor if isinstance(v, Tensor) else v for v in leaves)
+    self.graphs((phase, fixed), lambda: self.work(phase, fixed, spec))
+    if n == self.last[-1] and (following := range(n + 1, min(n + 1 + CHECK_EVERY, self.synth.cfg.iterations))):
+        self.ahead = {following: self.synth.draw(following)}
+    return Losses(self.log[n], self.own)
 
-    def work(self, phase: int, fixed: tuple, spec):
-        "Take one step; no tensor leaves it, and none comes in"
-        buffers = iter(self.buffers)
-        leaves = [next(buffers).index_select(0, self.at[:1])[0] if v is Tensor else v for v in fixed]
-        losses = self.synth.step(phase, tree_unflatten(leaves, spec))
-        if self.log is None:
-            self.log = losses.table.new_empty(self.synth.cfg.iterations, *losses.table.shape)
-            self.own = losses.own
-        self.log.index_copy_(0, self.at[1:], losses.table[None])
-        self.at += 1
+
+@patch
+def work(self: Replay, phase: int, fixed: tuple, spec):
+    "Take one step; no tensor leaves it, and none comes in"
+    buffers = iter(self.buffers)
+    leaves = [next(buffers).index_select(0, self.at[:1])[0] if v is Tensor else v for v in fixed]
+    losses = self.synth.step(phase, tree_unflatten(leaves, spec))
+    if self.log is None:
+        self.log = losses.table.new_empty(self.synth.cfg.iterations, *losses.table.shape)
+        self.own = losses.own
+    self.log.index_copy_(0, self.at[1:], losses.table[None])
+    self.at += 1
 
 # %% ../../nbs/toolkit/matching/replay.ipynb #7341e1a0
 def quickest(synth: Synthesizer) -> Synthesizer | Replay:

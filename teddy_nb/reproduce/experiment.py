@@ -52,9 +52,8 @@ class DataConfig:
         "Load the images; raises `BadInput` if they are not there, or only some of their classes"
         splits = load_data(self.dataset, root, self.size, download).to(default_device())
         if self.n_classes not in (None, n := splits.train.n_classes):
-            raise BadInput(
-                f"{self.dataset} has {n} classes here, and not {self.n_classes}; name another --root, or another table"
-            )
+            found = f"{self.dataset} has {n} classes here, and not {self.n_classes}"
+            raise BadInput(f"{found}; name another --root, or another table")
         if self.class_share == (1.0, 1.0):
             return splits
         return splits._replace(train=make_imbalanced(splits.train, *self.class_share))
@@ -69,9 +68,7 @@ class TeacherConfig:
     seed: int = 0
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #c255ad8b
-def content_hash(
-    *key,  # All that a content depends on
-) -> str:  # 16 hex digits
+def content_hash(*key) -> str:  # 16 hex digits
     "Return a name that depends on nothing but `key`"
     return f"{derive_seed(*key):016x}"
 
@@ -182,12 +179,8 @@ def changed_settings(one: Experiment, other: Experiment) -> list[str]:  # Names 
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #90206f83
 @patch
-def set_folder(
-    self: Experiment,
-    seed: int,
-    runs: Path,  # Folder of all sets
-) -> Path:
-    "Return the folder of one set, named after all that the images depend on"
+def set_folder(self: Experiment, seed: int, runs: Path) -> Path:
+    "Return the folder of one set among those of all `runs`, named after all that the images depend on"
     made_by = self.method, self.ipc, self.method_cfg, self.data, self.teachers, *([self.stages] * bool(self.stages))
     key = content_hash(*made_by, seed)
     return runs / "sets" / f"{self.method}-{self.data.dataset}-{self.ipc}-{key}"
@@ -255,11 +248,7 @@ def measure(
     )
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #ea044b23
-def is_measured(
-    path: Path,  # Of the result
-    experiment: Experiment,
-    n: int,  # Students
-) -> bool:
+def is_measured(path: Path, experiment: Experiment, n: int) -> bool:
     "Return whether a stored result has `n` students; raises `BadInput` if it was measured with other settings"
     if not path.exists():
         return False

@@ -21,10 +21,8 @@ from ..runs.files import read_json
 STORED = Path(teddy_nb.__file__).with_name("stored")  # `results/` of the checkout, or its copy in a wheel
 
 
-def read_titles(
-    kind: str,  # `tables` or `rows`
-) -> dict[str, str]:
-    "Return the titles of the tables by their folders, or the names of the rows by their files, in order"
+def read_titles(kind: str) -> dict[str, str]:
+    "Return the titles of the `tables` by their folders, or the names of the `rows` by their files, in order"
     return read_json(STORED / "tables.json", "tables", "rows")[kind]
 
 # %% ../../nbs/toolkit/reproduce/tables.ipynb #e1f4cc43
@@ -81,10 +79,8 @@ def table_entries(e: Experiment) -> dict[str, tuple[float, str]]:  # Kind of col
     return entries
 
 # %% ../../nbs/toolkit/reproduce/tables.ipynb #5859cabe
-def method_table(
-    experiments: Sequence[Experiment],  # Their rows have names in `tables.json`
-) -> str:
-    "Return methods by columns as a Markdown table, the best of each column bold"
+def method_table(experiments: Sequence[Experiment]) -> str:
+    "Return methods, which have names in `tables.json`, by columns as a Markdown table, the best of each column bold"
     grid, some = {}, any(e.accuracy for e in experiments)
     measured = {e.place[1] for e in experiments if e.accuracy or not some}
     for e in (e for e in experiments if e.place[1] in measured):
@@ -118,10 +114,8 @@ def comparison_table(experiments: Sequence[Experiment]) -> str:
     return md_table([list(filled), *([cell or "–" for cell in row] for row in zip(*filled.values(), strict=True))])
 
 # %% ../../nbs/toolkit/reproduce/tables.ipynb #bdc007e1
-def describe_students(
-    e: Experiment,  # Measured
-) -> str:
-    "Return a sentence that says how the students were trained and scored"
+def describe_students(e: Experiment) -> str:
+    "Return a sentence that says how the students of what was measured were trained and scored"
     c, t = e.eval_cfg, e.eval_cfg.training
     return (
         f"Students {c.student}, {t.epochs:g} epochs of batches of {t.batch_size} with {t.optimizer} at {t.lr:g}, "
@@ -129,16 +123,16 @@ def describe_students(
     )
 
 
-def describe_full_data(
-    e: Experiment,  # With teachers
-) -> str:
-    "Return a sentence that says what accuracy all of the data give"
-    low, high = e.data.class_share
-    share = "" if low == high == 1 else f" with {low:.0%} to {high:.0%} of each class"
-    accuracy = f"{e.teacher_scores['converged']:.1f} %"
-    return (
-        f"The whole dataset, {e.data.dataset}{share}, takes {e.teachers.model} to {accuracy} in the teachers' training."
-    )
+def describe_full_data(experiments: Sequence[Experiment]) -> str:
+    "Return a sentence that says what accuracies all of the data give; empty if there are no teachers"
+    reached = {}
+    for e in (e for e in experiments if e.teacher_scores):
+        low, high = e.data.class_share
+        share = "" if low == high == 1 else f" with {low:.0%} to {high:.0%} of each class"
+        name, score = f"{e.teachers.model} on {e.data.dataset}{share}", f"{e.teacher_scores['converged']:.1f}"
+        reached.setdefault(name, set()).add(score)
+    parts = [f"{name} {', '.join(sorted(scores))} %" for name, scores in reached.items()]
+    return f"Converged teachers, on all of the data: {'; '.join(parts)}." if parts else ""
 
 # %% ../../nbs/toolkit/reproduce/tables.ipynb #aab68356
 def footnote(experiments: Sequence[Experiment]) -> str:
@@ -147,9 +141,8 @@ def footnote(experiments: Sequence[Experiment]) -> str:
     counts = [len(e.accuracy) for e in measured]
     lead = f"Mean ± standard deviation over {max(counts)} students, percent"
     lead += "; (n=...) where there were fewer." if min(counts) < max(counts) else "."
-    texts = [describe_students(e) for e in measured]
-    texts += [describe_full_data(e) for e in measured if e.teacher_scores]
-    return " ".join([lead, *dict.fromkeys(texts), *dict.fromkeys(e.note for e in measured if e.note)])
+    texts = [*map(describe_students, measured), describe_full_data(measured), *(e.note for e in measured)]
+    return " ".join([lead, *filter(None, dict.fromkeys(texts))])
 
 
 def show_table(experiments: Sequence[Experiment]) -> str:

@@ -25,16 +25,11 @@ from ..data.folders import subfolders
 from ..data.images import UNKNOWN, ClassInfo, ImageSet
 from ..data.init import split_tiles
 from ..data.pictures import is_leftover, is_picture, open_image
-from teddy_nb.runs.files import (
-    find_folder,
-    json_digest,
-    read_json,
-    replaced_folder,
-    safe_name,
-    tensor_digest,
-    write_file,
-)
+from .files import find_folder, json_digest, read_json, replaced_folder, safe_name
 from .store import share
+
+# %% ../../nbs/toolkit/runs/distilled_set.ipynb #814acedc
+from .files import tensor_digest, write_file
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #e9a3e94d
 def encode_png(x: Tensor) -> bytes:
@@ -169,12 +164,12 @@ def read_images(
         images, labels, how = *_read_tensors(folder, like), ""
     else:
         members, how = _members(folder, like)
-        images = torch.stack(
-            [_fitting(pil_to_tensor(open_image(p, like.channels)), p, like) for m in members for p in m]
-        )
+        images = [_fitting(pil_to_tensor(open_image(p, like.channels)), p, like) for m in members for p in m]
         labels = torch.arange(like.n_classes).repeat_interleave(torch.tensor([*map(len, members)]))
     provenance = {"source": like.name, "licence of the source": like.origin.licence, "folder": folder.name}
-    found = DistilledSet(folder.name + how, images, labels, like.classes, like.mean, like.std, provenance)
+    found = DistilledSet(
+        folder.name + how, torch.stack([*images]), labels, like.classes, like.mean, like.std, provenance
+    )
     found.check_classes()
     return found
 
@@ -223,14 +218,11 @@ def _read_tensors(path, like):
     return x[order], labels[order]
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #4005036e
-def read_set(
-    folder: str | Path,  # Written by `DistilledSet.save`
-) -> DistilledSet:
-    "Read a distilled set back; raises `BadInput` if the folder holds another thing, or not all of it as it was written"
+def read_set(folder: str | Path) -> DistilledSet:
+    "Read back what `DistilledSet.save` wrote; raises `BadInput` if the folder holds another thing, or not all of it as it was written"
     folder = find_folder(folder)
-    values = read_json(
-        folder / "set.json", "name", "mean", "std", "size", "images", "factor", "sha256", "provenance", "digest"
-    )
+    keys = "name", "mean", "std", "size", "images", "factor", "sha256", "provenance", "digest"
+    values = read_json(folder / "set.json", *keys)
     if values.pop("digest") != json_digest(values):
         raise BadInput(f"{folder / 'set.json'} was altered after it was written; copy the folder again")
     try:

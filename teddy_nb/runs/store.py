@@ -86,9 +86,7 @@ def share(
                         with _timed(path, log, what):
                             make(path)
                         if not agree(is_complete(path)):
-                            raise BadInput(
-                                f"{path} was made, but is not complete; what makes it and what reads it differ"
-                            )
+                            raise BadInput(f"{path} was made, but is not complete; its maker and its reader differ")
             time.sleep(0 if n_claimed else 0.5)
 
 
@@ -123,11 +121,8 @@ def _digest(tensors, header):
     return hashlib.sha256((head + tensor_digest(*tensors.values())).encode()).hexdigest()
 
 # %% ../../nbs/toolkit/runs/store.ipynb #44f73492
-def read_item(
-    path: Path,
-    key: dict | None = None,  # That it must have; any when None
-) -> Item:  # On the CPU
-    "Read an item; raises `BadInput` if it is absent, damaged, altered, or was made from something else"
+def read_item(path: Path, key: dict | None = None) -> Item:  # On the CPU
+    "Read an item; raises `BadInput` if it is absent, damaged, altered, or was not made with the key that is given"
     item, found = _read(path)
     _refuse_another(path, found, found if key is None else key)
     return item
@@ -298,9 +293,8 @@ def difference(there: Any, now: Any) -> str:
     "Say what differs between two values of JSON: up to three entries, and how many of a long list"
     if isinstance(there, dict) and isinstance(now, dict):
         changed = [k for k in {**there, **now} if there.get(k) != now.get(k)]
-        return ", ".join(f"{k}: {difference(there.get(k), now.get(k))}" for k in changed[:3]) + ", ..." * (
-            len(changed) > 3
-        )
+        told = [f"{k}: {difference(there.get(k), now.get(k))}" for k in changed[:3]]
+        return ", ".join(told + ["..."] * (len(changed) > 3))
     if isinstance(there, list) and isinstance(now, list) and len(there) + len(now) > 10:
         return f"{len([v for v in there if v not in now])} gone and {len([v for v in now if v not in there])} new"
     return f"{there} there, {now} now"

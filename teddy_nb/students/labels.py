@@ -43,11 +43,8 @@ def ensemble(
     return mean.softmax(1) if temperature else mean
 
 # %% ../../nbs/toolkit/students/labels.ipynb #0f3d5e13
-def choose_labellers(
-    pool: Pool,
-    which: str | tuple[float, ...] | None,  # `early`, `late` or `all`; or stages, epochs; all when None
-) -> Pool:
-    "Return the pool of the teachers that label; the single teacher of SRe2L stays alone"
+def choose_labellers(pool: Pool, which: str | tuple[float, ...] | None) -> Pool:
+    "Return the pool of the teachers that label: `early`, `late` or `all` (None), or those of stages, in epochs; the single teacher of SRe2L stays alone"
     if which in (None, "all") or pool.kind == "single":
         return pool
     if which == "late":
@@ -71,10 +68,8 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16}
 UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
-def label_size(
-    label_format: str, n_classes: int
-) -> int:  # Bytes: a probability per class, or K of float16 with their class numbers
-    "Return the size of a label in `float32`, `float16` or `topK` such as `top5`; raises `BadInput` if there is no such format"
+def label_size(label_format: str, n_classes: int) -> int:
+    "Return the bytes of a label: `float32`, `float16`, or the K likeliest as float16 with class numbers, such as `top5`; raises `BadInput` if there is no such format"
     if label_format in DTYPES:
         return n_classes * DTYPES[label_format].itemsize
     top = re.fullmatch(r"top(\d+)", label_format)
@@ -90,10 +85,8 @@ def _class_dtype(n_classes):
     return torch.uint8 if n_classes <= 2**8 else torch.int16 if n_classes <= 2**15 else torch.int32
 
 # %% ../../nbs/toolkit/students/labels.ipynb #b188e39e
-def encode(
-    p: Tensor, label_format: str
-) -> dict[str, Tensor]:  # `probabilities [N, classes]`; or `values` and `classes` `[N, K]`
-    "Return probabilities `[N, classes]` as they are stored in a format of `label_size`"
+def encode(p: Tensor, label_format: str) -> dict[str, Tensor]:
+    "Return probabilities `[N, classes]` as a format of `label_size` stores them: `probabilities`, or `values` and `classes` `[N, K]`"
     if label_format in (*DTYPES, "fixed"):
         return {"probabilities": p.to(DTYPES.get(label_format, torch.float32))}
     values, classes = p.cpu().topk(int(label_format[3:]), dim=1)

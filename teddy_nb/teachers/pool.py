@@ -26,6 +26,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import confusion_matrix
 from torch import nn
 
+from ..config import to_tuple
 from ..core.devices import dist_state, from_first, generator, seeded
 from ..core.errors import BadInput, Checked, Natural, NonNegative, Number, Share, check_value, md_table
 from ..data.datasets import IMAGENET_MEAN_STD
@@ -286,10 +287,8 @@ def check_manifest(m: Pool):
         safe_name(file)
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #f9a35d2b
-def read_manifest(
-    folder: Path, settings: dict | None = None
-) -> tuple[Pool, dict]:  # With the settings it was made with
-    "Read a pool with files in the place of teachers; raises `BadInput` if it is absent, altered, impossible or made with other settings"
+def read_manifest(folder: Path, settings: dict | None = None) -> tuple[Pool, dict]:
+    "Read a pool with files in the place of teachers, and what it was made with; raises `BadInput` if it is absent, altered, impossible or made with other settings"
     path = folder / "manifest.safetensors"
     if not path.exists():
         if any(folder.glob("*.safetensors")) or (folder / "trajectory").exists():
@@ -298,15 +297,11 @@ def read_manifest(
     metadata = read_item(path, settings).metadata
     try:
         made_with = dict(metadata.pop("settings"))
-        m = Pool(**{k: _to_tuple(v) for k, v in metadata.items()})
+        m = Pool(**{k: to_tuple(v) for k, v in metadata.items()})
         check_manifest(m)
         return replace(m, classes=tuple(ClassInfo(*c) for c in m.classes)), made_with
     except (BadInput, TypeError, ValueError, LookupError) as e:
         raise BadInput(f"{path} describes no pool: {_say(e)}") from e
-
-
-def _to_tuple(value):
-    return tuple(map(_to_tuple, value)) if isinstance(value, list) else value
 
 
 def _say(e):
