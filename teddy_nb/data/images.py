@@ -38,11 +38,8 @@ class FileReader:
         options = {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": torch.cuda.is_available()}
         self.loader = DataLoader(files, batch_sampler=self.batches, **options)
 
-    def __call__(
-        self,
-        batches: list[list],  # Keys into `files`
-    ) -> Iterator[Tensor]:  # `[B, C, H, W]` each
-        "Yield the images of each batch; raises `BadInput` for a file that cannot be read"
+    def __call__(self, batches: list[list]) -> Iterator[Tensor]:  # `[B, C, H, W]` each
+        "Yield the images of each batch of keys into the files; raises `BadInput` for a file that cannot be read"
         self.batches[:] = batches
         try:
             yield from self.loader

@@ -165,6 +165,9 @@ class Store:
     ):
         self.folder, self.log, self.root = folder and Path(folder), log, root or self
 
+    def __repr__(self):
+        return f"Store({self.folder or ''})"
+
     def __truediv__(self, name: str) -> "Store":
         "Return the store in a folder of this one"
         return Store(self.folder and self.folder / name, self.log, self.root)
