@@ -92,7 +92,7 @@ local function plain_code(block)
   if block.classes:includes("cell-code") and not block.attributes["code-summary"] then
     block.attributes["code-summary"] = fold_label(block.text)
   end
-  block.text = block.text:gsub("%[`([^`]+)`%]%([^)]*%)", "%1"):gsub("__main__%.", "")
+  block.text = block.text:gsub("%[`([^`]+)`%]%([^)]*%)", "%1"):gsub("__main__%.", ""):gsub("<(%w+) object at 0x%x+>", "%1()")
   if block.text:match("^%s*def ") or block.text:match("^%s*class ") then block.text = block.text:gsub("teddy_nb%.[%l_%.]+%.(%u)", "%1") end
   return block
 end

@@ -56,6 +56,13 @@ def pictures(cell: nbformat.NotebookNode) -> int:
     )
 
 
+def several_pictures(nb: nbformat.NotebookNode) -> dict[str, int]:
+    "The figures below which a reader sees no picture, or more than one"
+    cells = [c for c in nb.cells if c.cell_type == "code"]
+    figures = [c for c in cells if FIGURE.search(c.source) and not SKIPPED.search(c.source)]
+    return {c.source[:200]: n for c in figures if (n := pictures(c)) != 1}
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 def test_a_chapter_runs_to_its_end_on_a_folder(chapter, tmp_path, monkeypatch):
     if chapter.stem not in BRIEF and not os.environ.get("TEDDY_RUN_ALL"):
@@ -67,6 +74,7 @@ def test_a_chapter_runs_to_its_end_on_a_folder(chapter, tmp_path, monkeypatch):
     assert len(settings) == 1, f"{chapter.name} has {len(settings)} settings cells"
     settings[0].source = SETTING.sub(f'DATASET = "{tmp_path / "photos"}"', settings[0].source)
     assert not (stopped := run_all(chapter, nb)), stopped
+    assert several_pictures(nb) == {}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -80,5 +88,4 @@ def test_every_figure_is_one_picture(page, monkeypatch):
     for cell in cells:
         cell.outputs = []
     assert not (stopped := run_all(NBS / page, nb)), stopped
-    figures = [c for c in cells if FIGURE.search(c.source) and not SKIPPED.search(c.source)]
-    assert {c.source[:200]: n for c in figures if (n := pictures(c)) != 1} == {}
+    assert several_pictures(nb) == {}
