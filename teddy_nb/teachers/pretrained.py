@@ -189,12 +189,13 @@ def load_converged(
     arch: str | nn.Module,  # A name `build_model` knows, or a network, which is registered by the name of its class
     weights: str | Path | Pretrained,  # As `read_pretrained` takes or returns them
     data: Splits,  # With the normalization of the weights, see `Pretrained.adapt`; on the device to work on
+    mean_std: tuple | None = None,  # That the weights were trained with; what is known of them when None
 ) -> Teacher:  # On the data's device
     "Load a converged network that was trained elsewhere; raises `BadInput` if it does not fit architecture, classes or normalization, and warns of one that other constants suit far better"
     if isinstance(arch, nn.Module):
         arch = register_model(type(arch).__name__.lower(), arch)
     weights = weights if isinstance(weights, Pretrained) else read_pretrained(arch, weights)
-    mean_std, train = weights.mean_std, data.train
+    mean_std, train = tuple(map(tuple, mean_std)) if mean_std else weights.mean_std, data.train
     model = new_model(arch, train, 0)
     state = select_classes(weights, model, arch, train)
     if mean_std not in (None, (train.mean, train.std)):
