@@ -93,6 +93,18 @@ def test_lines_are_short_and_nothing_is_clipped(page, address, name):
     assert page.evaluate(CLIPPED) == []
 
 
+SHRUNK = """share => [...document.querySelectorAll('main .plot img[width]')].filter(e => e.checkVisibility())
+  .map(e => [e.alt.slice(0, 60), e.getBoundingClientRect().width / e.getAttribute('width')]).filter(([alt, kept]) => kept < share)"""
+
+
+@pytest.mark.parametrize("name", [p for p in PAGES if p != "404.html"])
+def test_words_of_plots_can_be_read_on_a_phone(page, address, name):
+    "A plot's smallest words have 9 points: no plot keeps less than 72 % of its width, and wide ones scroll"
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(address + name)
+    assert page.evaluate(SHRUNK, 0.72) == []
+
+
 def test_contents_for_language_models_are_there(page, address):
     answer = page.request.get(address + "llms.txt")
     pages = re.findall(r"\(https://[^/]+/teddy_nb/([^)]+)\)", answer.text())
