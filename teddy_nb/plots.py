@@ -24,6 +24,7 @@ class Picture(Figure):
         self,
         **options,  # Of matplotlib's `Figure`, whose own signature cannot be shown on the site
     ):
+        "Take what matplotlib's `Figure` takes"
         super().__init__(**options)
 
     def _repr_png_(self):
