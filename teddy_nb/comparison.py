@@ -32,8 +32,12 @@ method("random", **drawn)(lambda data, pool, ipc, seed=0: random_real(data, ipc,
 method("random_x4", **drawn)(lambda data, pool, ipc, seed=0: random_real(data, 4 * ipc, seed))
 
 # %% ../nbs/toolkit/comparison.ipynb #5d20ec95
-def register_synthesis(name: str, default: SynthesisConfig | None = None, converged: bool = False):
-    "Register a way to synthesize images from a pool, or from its converged teacher alone (Eq. 14); by the dataset's recipe where there is no default"
+def register_synthesis(
+    name: str,  # Of the method
+    default: SynthesisConfig | None = None,  # That of the dataset's recipe when None
+    converged: bool = False,  # By the converged teacher alone
+):
+    "Register a way to synthesize images from a pool (Eq. 14)"
 
     @method(name, needs_pool=True)
     def make(

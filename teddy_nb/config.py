@@ -380,8 +380,10 @@ def default_recipe(dataset: str, kind: str = "prior") -> Recipe:
     return get_recipe(name if name in RECIPES else f"folder_{kind}")
 
 
-def get_protocol(name: str | Path | EvalConfig) -> EvalConfig:
-    "Return a published protocol, that of a TOML file, which may be `based_on` one, or the one that is given; raises `BadInput` that lists those there are"
+def get_protocol(
+    name: str | Path | EvalConfig,  # One of `PROTOCOLS`, a TOML file, or a protocol, which is returned as it is
+) -> EvalConfig:
+    "Return a published protocol, or that of a file, which may be `based_on` one; raises `BadInput` that lists those there are"
     if isinstance(name, EvalConfig):
         return name
     values = _read_preset("protocol", name, PROTOCOLS, PRESETS / "protocols")

@@ -46,8 +46,14 @@ from .teachers.training import check_model, example_image, new_model
 from .validation import random_real, score_rows, with_baselines
 
 # %% ../nbs/toolkit/pipeline.ipynb #c1322be1
-def check_run(recipe: Recipe, data: Splits, ipc: int, pool: Pool | None = None, labels: Path | None = None):
-    "Raise `BadInput` for what cannot work, with the pool that exists already, if one is given, and soft labels in the folder `labels`"
+def check_run(
+    recipe: Recipe,
+    data: Splits,
+    ipc: int,  # Images per class
+    pool: Pool | None = None,  # One that exists already
+    labels: Path | None = None,  # Where soft labels will be kept; not checked when None
+):
+    "Raise `BadInput` for what cannot work"
     check_value("ipc", ipc, COUNT)
     for folder in (c.folder for c in data.train.classes if safe_name(c.folder).lower() in RESERVED):
         raise BadInput(f"the class folder {folder} would stand where a file of the distilled set stands; rename it")
@@ -95,8 +101,13 @@ def method_name(pool: Pool, recipe: Recipe) -> str:
     return f"{'Teddy' if recipe.synthesis.has_layer_losses else ours}, {pool.kind} pool"
 
 # %% ../nbs/toolkit/pipeline.ipynb #dd1dff66
-def make_pool(data: Splits, recipe: Recipe, store: Store = Store(), converged: Teacher | None = None) -> Pool:
-    "Make the pool of a recipe, where it was stopped, or read the one in the store; prunes the network that is given rather than train one"
+def make_pool(
+    data: Splits,
+    recipe: Recipe,
+    store: Store = Store(),  # Keeps the pool, where one that was stopped resumes
+    converged: Teacher | None = None,  # A network to prune; one is trained when None
+) -> Pool:
+    "Make the pool of a recipe, or read the one in the store"
     if isinstance(recipe.pool, PostPoolConfig):
         return prune_pool(data, recipe, converged, store)
     if converged is not None:

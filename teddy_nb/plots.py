@@ -63,8 +63,10 @@ COLOURS = ["#1f83c4", "#d55e00", "#009e73", "#b8609a", "#8a7a00", "#7a7a7a"]  # 
 DASHES = [(None, None), (6, 3), (2, 2), (8, 2, 2, 2), (12, 3), (4, 4)]
 
 
-def loss_curves(losses: dict[str, Sequence[float]]) -> Picture:
-    "Draw each loss, one value an iteration by its name, on a logarithmic axis"
+def loss_curves(
+    losses: dict[str, Sequence[float]],  # Name to one value an iteration
+) -> Picture:
+    "Draw each loss over the iterations, on a logarithmic axis"
     fig = Picture(figsize=(6, 3), layout="constrained")
     ax = fig.subplots()
     for (name, values), colour, dashes in zip(losses.items(), COLOURS, DASHES, strict=False):

@@ -16,8 +16,11 @@ from .reproduce.tables import read_table, read_titles, show_table
 from .students.scores import result_table
 
 # %% ../nbs/08_results.ipynb #4936ba8a
-def report_table(name: str, folder: Path) -> str:
-    "Return a table of `results/tables.json` with title and footnote; empty if nothing of it was measured in the folder"
+def report_table(
+    name: str,  # One of `results/tables.json`
+    folder: Path,  # Of the results
+) -> str:
+    "Return a table with title and footnote; empty if nothing of it was measured"
     experiments = read_table(name, folder)
     commands = "\n".join(f"teddy_reproduce {e.name}" for e in experiments if e.accuracy)
     title, head = read_titles("tables")[name], f"`teddy_reproduce {name}` measures this table; the command of each cell"
@@ -25,8 +28,10 @@ def report_table(name: str, folder: Path) -> str:
     return f"**{title}**\n\n{show_table(experiments)}\n\n{listed}" if commands else ""
 
 # %% ../nbs/08_results.ipynb #f9191ef0
-def report_run(path: Path) -> str:
-    "Return the results in a `results.json` of a run, with a line about its data and students"
+def report_run(
+    path: Path,  # A `results.json` of a run, under whatever name
+) -> str:
+    "Return the results of a run, with a line about its data and students"
     if not (results := read_results(path)):
         raise BadInput(f"{path} holds no results; restore or remove it")
     p = results[0].protocol

@@ -141,8 +141,11 @@ def html(self: Chooser, most: int = 240) -> str:
     return f'{"".join(controls)}<div aria-live="polite">{"".join(panels)}</div>{rest}<script>{SCRIPT}</script>'
 
 # %% ../nbs/toolkit/widgets.ipynb #58f123a6
-def spread(counts: Sequence[int], most: int) -> list[list[int]]:  # Positions that stay, for each control
-    "Choose evenly spread positions, out of so many of each control, whose combinations are at most `most`"
+def spread(
+    counts: Sequence[int],  # Values of each control
+    most: int,  # Combinations that may stay
+) -> list[list[int]]:  # Positions that stay, for each control
+    "Choose evenly spread positions whose combinations are at most `most`"
     kept = [list(range(n)) for n in counts]
     while math.prod(map(len, kept)) > most and max(map(len, kept)) > 2:
         longest = max(reversed(kept), key=len)
@@ -185,8 +188,11 @@ class LiveCurves:
         self.losses, self.drawn_at, self.shown = {}, -math.inf, None
         self.live = hasattr(get_ipython(), "kernel")
 
-    def add(self, losses: dict[str, float]) -> None:
-        "Append the losses of one more iteration, by name"
+    def add(
+        self,
+        losses: dict[str, float],  # Name to the value of one more iteration
+    ) -> None:
+        "Append one iteration"
         for name, value in losses.items():
             self.losses.setdefault(name, []).append(float(value))
         if self.live and time.monotonic() - self.drawn_at > 1:

@@ -38,8 +38,11 @@ class FileReader:
         options = {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": torch.cuda.is_available()}
         self.loader = DataLoader(files, batch_sampler=self.batches, **options)
 
-    def __call__(self, batches: list[list]) -> Iterator[Tensor]:  # `[B, C, H, W]` each
-        "Yield the images of each batch of keys into the files; raises `BadInput` for a file that cannot be read"
+    def __call__(
+        self,
+        batches: list[list],  # Keys into `files`
+    ) -> Iterator[Tensor]:  # `[B, C, H, W]` each
+        "Yield the images of each batch; raises `BadInput` for a file that cannot be read"
         self.batches[:] = batches
         try:
             yield from self.loader
@@ -448,8 +451,12 @@ def draw_per_class(self: ImageSet, n: int, gen: Generator) -> Tensor:  # `[n, cl
     return torch.stack([m[torch.randint(len(m), (n,), generator=gen)] for m in self.class_indices], 1)
 
 # %% ../../nbs/toolkit/data/images.ipynb #fc7d7e7f
-def random_index_per_class(data: ImageSet, i: int, seed: int) -> Tensor:  # `[classes]`
-    "Return the index of the i-th random image of every class, counted from 0; raises `BadInput` if a class has too few"
+def random_index_per_class(
+    data: ImageSet,
+    i: int,  # Which one, counted from 0
+    seed: int,  # Of the draw
+) -> Tensor:  # `[classes]`
+    "Return the index of the i-th random image of every class; raises `BadInput` if a class has too few"
     check_value("i", i, Number(0, whole=True))
     fewest = min(range(data.n_classes), key=lambda c: len(data.class_indices[c]))
     if (n := len(data.class_indices[fewest])) <= i:
@@ -459,7 +466,12 @@ def random_index_per_class(data: ImageSet, i: int, seed: int) -> Tensor:  # `[cl
     return torch.stack([m[order[i]] for m, order in zip(data.class_indices, orders, strict=True)])
 
 # %% ../../nbs/toolkit/data/images.ipynb #d091534e
-def make_imbalanced(data: ImageSet, low: float, high: float = 1.0, seed: int = 0) -> ImageSet:
+def make_imbalanced(
+    data: ImageSet,
+    low: float,  # Smallest share of a class that is kept
+    high: float = 1.0,  # Largest share
+    seed: int = 0,  # Of the draw
+) -> ImageSet:
     "Keep a random share between `low` and `high` of each class (Table 1: 0.6 and 0.4 to 1)"
     check_value("low", low, SHARE)
     check_value("high", high, Number(low, 1))

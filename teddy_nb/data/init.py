@@ -33,8 +33,13 @@ def split_tiles(x: Tensor, factor: int) -> Tensor:  # `[n * factor**2, C, H, W]`
 INITS = ("real", "mosaic", "noise")
 
 
-def init_images(data: ImageSet, init: str, seed: int, i: int) -> Tensor:  # Normalized `[classes, C, H, W]`
-    "Return the images that synthesis of image index `i` of a class starts from: `real` ones, a `mosaic` of four or `noise`"
+def init_images(
+    data: ImageSet,
+    init: str,  # `real`, `mosaic` or `noise`
+    seed: int,  # Of the run
+    i: int,  # Index of the image within its class
+) -> Tensor:  # Normalized `[classes, C, H, W]`
+    "Return the images that synthesis of image index `i` starts from"
     check_value("init", init, *INITS)
     if init == "noise":
         noise = torch.randn(data.n_classes, data.channels, data.size, data.size, generator=generator(seed, "noise", i))

@@ -15,8 +15,13 @@ from ..core.errors import BadInput, check_value
 from .data import Boxes, DetectionSet, scaled_shape
 
 # %% ../../nbs/toolkit/detecting/init.ipynb #2173a04f
-def shuffled_images(data: DetectionSet, n: int, seed: int, key: str = "random real") -> list[int]:
-    "Draw images at random, the first of which are the same whatever `n`; raises `BadInput` if there are fewer"
+def shuffled_images(
+    data: DetectionSet,
+    n: int,  # Images
+    seed: int,
+    key: str = "random real",  # What they are drawn for
+) -> list[int]:  # The first of them are the same whatever `n`
+    "Draw images at random; raises `BadInput` if there are fewer"
     if not 1 <= n <= len(data):
         raise BadInput(f"{n} images were asked for, but {data.name} has {len(data)}; choose 1 to {len(data)}")
     return torch.randperm(len(data), generator=generator(seed, key))[:n].tolist()

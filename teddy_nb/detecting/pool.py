@@ -36,8 +36,12 @@ def describe_detector(cfg: DetectorConfig) -> dict:  # JSON values
     return {**asdict(cfg), "weights": weights}
 
 # %% ../../nbs/toolkit/detecting/pool.ipynb #65a0031a
-def detection_pool(data: Splits, recipe: DetectionRecipe, store: Store = Store()) -> Pool:
-    "Train one detector, keep it in the store after every epoch, and cut the trajectory at the recipe's stages"
+def detection_pool(
+    data: Splits,  # Of detection sets, on the device to work on
+    recipe: DetectionRecipe,
+    store: Store = Store(),  # Keeps the trajectory, where one that was stopped resumes
+) -> Pool:
+    "Train one detector, keep it after every epoch, and cut the trajectory at the recipe's stages"
     cfg, stages = recipe.for_images(len(data.train))
 
     def make(growing):

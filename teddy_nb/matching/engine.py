@@ -210,8 +210,12 @@ def match(
 
 # %% ../../nbs/toolkit/matching/engine.ipynb #0fb01d7b
 @patch
-def step(self: Synthesizer, n: int, drawn: Drawn) -> Losses:  # `[groups, columns]`
-    "Take step `n` on the pixels and return the losses before it"
+def step(
+    self: Synthesizer,
+    n: int,  # Step
+    drawn: Drawn,
+) -> Losses:  # `[groups, columns]`
+    "Take one step on the pixels and return the losses before it"
     self.lr.copy_(drawn.lr)
     losses, total = [], None
     for b in range(len(self.class_batches)):
@@ -252,8 +256,13 @@ class Diverged(BadInput):
         self.images = images
 
 # %% ../../nbs/toolkit/matching/engine.ipynb #184573ee
-def check_finite(synth: Synthesizer, steps: range, losses: Losses, last_good: Tensor):
-    "Keep the images before these steps and raise `Diverged` if one of their losses is not finite; names the layer or part, rather than the sum"
+def check_finite(
+    synth: Synthesizer,
+    steps: range,
+    losses: Losses,  # Of these steps, `[steps, groups, columns]`
+    last_good: Tensor,  # Images before them
+):
+    "Keep the last good images and raise `Diverged` if a loss is not finite; names the layer or part, rather than the sum"
     if losses.total.isfinite().all():
         return
     at = n, g, k = tuple((~losses.total.isfinite()).nonzero()[0].tolist())

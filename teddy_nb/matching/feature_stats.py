@@ -189,8 +189,12 @@ class TargetStats(NamedTuple):
 
 # %% ../../nbs/toolkit/matching/feature_stats.ipynb #38faed2e
 @torch.no_grad()
-def compute_stats(model: nn.Module, data: ImageSet, precision: str = "fp32") -> TargetStats:
-    "Compute the statistics of every layer of a network in evaluation mode by one pass over the data, in a precision of `HookedNet`; raises `BadInput` if a class has no image"
+def compute_stats(
+    model: nn.Module,  # In evaluation mode, on the data's device
+    data: ImageSet,
+    precision: str = "fp32",  # or `bf16`, as in `HookedNet`
+) -> TargetStats:
+    "Compute the statistics of every layer by one pass over the data; raises `BadInput` if a class has no image"
     data.check_classes()
     shifts = _shifts(model, data)
     features, *sums = _class_averages(HookedNet(model, precision, shifts), data)

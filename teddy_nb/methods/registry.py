@@ -36,8 +36,12 @@ class Method(NamedTuple):
 METHODS: dict[str, Method] = {}  # By their names
 
 
-def method(name: str, needs_pool: bool | None = None, is_random: bool = False) -> Callable:
-    "Return a decorator that registers a function `(data, pool, ipc, seed, **settings)` as a `Method`, in the place of an older one of its name"
+def method(
+    name: str,  # Of its rows; an older method of that name is replaced
+    needs_pool: bool | None = None,  # For its images; None: no matter
+    is_random: bool = False,  # Whether it is a draw and nothing else
+) -> Callable:
+    "Return a decorator that registers a function `(data, pool, ipc, seed, **settings)` as a method"
 
     def register(make):
         METHODS[name] = Method(make, needs_pool, is_random)
@@ -90,8 +94,12 @@ def distill(
     return DistilledSet(**item.tensors, **item.metadata, **constants).to(data.device)
 
 # %% ../../nbs/toolkit/methods/registry.ipynb #b4c6ed79
-def check_images(name: str, x: Tensor, data: ImageSet):
-    "Raise `BadInput` unless what a method returned are images of all classes of `data`, as many of each"
+def check_images(
+    name: str,  # Of the method
+    x: Tensor,  # What it returned
+    data: ImageSet,
+):
+    "Raise `BadInput` unless these are images of all classes of `data`, as many of each"
     shape = tuple(getattr(x, "shape", ()))
     image = data.channels, data.size, data.size
     if len(shape) != 5 or shape[0] != data.n_classes or shape[2:] != image or not shape[1]:

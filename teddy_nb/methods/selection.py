@@ -26,7 +26,10 @@ from ..teachers.pool import Pool, Teacher
 CANDIDATES = 300  # Random images of a class among which is chosen, as in RDED's code
 
 
-def candidates(data: ImageSet, seed: int) -> list[Tensor]:  # Indices, for each class
+def candidates(
+    data: ImageSet,
+    seed: int,  # Of the draw
+) -> list[Tensor]:  # Indices, for each class
     "Draw the real images of each class among which a method chooses"
     order = lambda c, m: torch.randperm(len(m), generator=generator(seed, "candidates", c))[:CANDIDATES]
     return [m[order(c, m)] for c, m in enumerate(data.class_indices)]

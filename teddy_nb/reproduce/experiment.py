@@ -44,8 +44,12 @@ class DataConfig:
     size: int | None = None  # Height and width, pixels; the dataset's own when None
     n_classes: int | None = None  # That there must be; any when None
 
-    def load(self, root: str | Path, download: bool = False) -> Splits:  # On the device to work on
-        "Load the images, or fetch them first; raises `BadInput` if they are not there, or only some of their classes"
+    def load(
+        self,
+        root: str | Path,  # Folder of the named datasets
+        download: bool = False,  # Fetch one that is not there
+    ) -> Splits:  # On the device to work on
+        "Load the images; raises `BadInput` if they are not there, or only some of their classes"
         splits = load_data(self.dataset, root, self.size, download).to(default_device())
         if self.n_classes not in (None, n := splits.train.n_classes):
             found = f"{self.dataset} has {n} classes here, and not {self.n_classes}"
@@ -64,13 +68,20 @@ class TeacherConfig:
     seed: int = 0
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #c255ad8b
-def content_hash(*key) -> str:  # 16 hex digits
+def content_hash(
+    *key,  # All that a content depends on
+) -> str:  # 16 hex digits
     "Return a name that depends on nothing but `key`"
     return f"{derive_seed(*key):016x}"
 
 
-def pool_for(source: DataConfig, teachers: TeacherConfig, splits: Splits, folder: Path) -> Pool:
-    "Return a pool on the device of `splits`, what `source` loads; trained, or read in the folder; pools that are cut or pruned from the same training share it"
+def pool_for(
+    source: DataConfig,
+    teachers: TeacherConfig,
+    splits: Splits,  # What `source` loads
+    folder: Path,  # Keeps trainings
+) -> Pool:  # On the data's device
+    "Return a pool, trained or read; pools that are cut or pruned from the same training share it"
     training, device = teachers.pool.training, splits.train.device
     key = content_hash(source, teachers.model, training, teachers.seed)
     run_dir = folder / f"{source.dataset}-{teachers.model}-{key}"
@@ -170,16 +181,26 @@ def changed_settings(one: Experiment, other: Experiment) -> list[str]:  # Names 
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #90206f83
 @patch
-def set_folder(self: Experiment, seed: int, runs: Path) -> Path:
-    "Return the folder of one set among those of all `runs`, named after all that the images depend on"
+def set_folder(
+    self: Experiment,
+    seed: int,
+    runs: Path,  # Folder of all sets
+) -> Path:
+    "Return the folder of one set, named after all that the images depend on"
     made_by = self.method, self.ipc, self.method_cfg, self.data, self.teachers, *([self.stages] * bool(self.stages))
     key = content_hash(*made_by, seed)
     return runs / "sets" / f"{self.method}-{self.data.dataset}-{self.ipc}-{key}"
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #b526faf2
 @patch
-def distill(self: Experiment, pool: Pool | None, splits: Splits, seed: int, runs: Path) -> DistilledSet:
-    "Return one set of this experiment, made by the pool of `teachers` or read in the folder `runs`; random images are drawn each time"
+def distill(
+    self: Experiment,
+    pool: Pool | None,  # That of `teachers`
+    splits: Splits,
+    seed: int,
+    runs: Path,  # Keeps sets, shards of what was stopped, and statistics of the teachers
+) -> DistilledSet:  # On the data's device
+    "Return one set of this experiment, made or read; random images are drawn each time"
     settings = {"cfg": self.method_cfg} if self.method_cfg else {}
     make = partial(distill, self.method, splits.train, pool, self.ipc, seed, **settings)
     if get_method(self.method).is_random:
@@ -200,8 +221,14 @@ def describe_teachers(pool: Pool) -> dict:  # JSON values
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #e15991e2
 @patch
-def measure(self: Experiment, pool: Pool | None, splits: Splits, runs: Path, n: int) -> Experiment:
-    "Return the experiment with the accuracies of `n` students; they and the sets are made with the pool of `teachers`, or read in the folder `runs`"
+def measure(
+    self: Experiment,
+    pool: Pool | None,  # That of `teachers`
+    splits: Splits,
+    runs: Path,  # Keeps sets, statistics and scores
+    n: int,  # Students
+) -> Experiment:
+    "Return the experiment with the accuracies of `n` students, made or read"
     makers = pool.at_stages(*self.stages) if self.stages else pool
     labellers = pool.converged_only() if self.method == "sre2l" and not self.eval_cfg.labels_from else pool
     n_sets = n if get_method(self.method).is_random else min(self.n_sets, n)
@@ -227,7 +254,11 @@ def measure(self: Experiment, pool: Pool | None, splits: Splits, runs: Path, n: 
     )
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #ea044b23
-def is_measured(path: Path, experiment: Experiment, n: int) -> bool:
+def is_measured(
+    path: Path,  # Of the result
+    experiment: Experiment,
+    n: int,  # Students
+) -> bool:
     "Return whether a stored result has `n` students; raises `BadInput` if it was measured with other settings"
     if not path.exists():
         return False

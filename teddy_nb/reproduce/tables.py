@@ -21,8 +21,10 @@ from ..runs.files import read_json
 STORED = Path(teddy_nb.__file__).with_name("stored")  # `results/` of the checkout, or its copy in a wheel
 
 
-def read_titles(kind: str) -> dict[str, str]:
-    "Return the titles of the `tables` by their folders, or the names of the `rows` by their files, in order"
+def read_titles(
+    kind: str,  # `tables` or `rows`
+) -> dict[str, str]:
+    "Return the titles of the tables by their folders, or the names of the rows by their files, in order"
     return read_json(STORED / "tables.json", "tables", "rows")[kind]
 
 # %% ../../nbs/toolkit/reproduce/tables.ipynb #e1f4cc43
@@ -79,8 +81,10 @@ def table_entries(e: Experiment) -> dict[str, tuple[float, str]]:  # Kind of col
     return entries
 
 # %% ../../nbs/toolkit/reproduce/tables.ipynb #5859cabe
-def method_table(experiments: Sequence[Experiment]) -> str:
-    "Return methods, which have names in `tables.json`, by columns as a Markdown table, the best of each column bold"
+def method_table(
+    experiments: Sequence[Experiment],  # Their rows have names in `tables.json`
+) -> str:
+    "Return methods by columns as a Markdown table, the best of each column bold"
     grid, some = {}, any(e.accuracy for e in experiments)
     measured = {e.place[1] for e in experiments if e.accuracy or not some}
     for e in (e for e in experiments if e.place[1] in measured):

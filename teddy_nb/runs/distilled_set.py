@@ -218,8 +218,10 @@ def _read_tensors(path, like):
     return x[order], labels[order]
 
 # %% ../../nbs/toolkit/runs/distilled_set.ipynb #4005036e
-def read_set(folder: str | Path) -> DistilledSet:
-    "Read back what `DistilledSet.save` wrote; raises `BadInput` if the folder holds another thing, or not all of it as it was written"
+def read_set(
+    folder: str | Path,  # Written by `DistilledSet.save`
+) -> DistilledSet:
+    "Read a distilled set back; raises `BadInput` if the folder holds another thing, or not all of it as it was written"
     folder = find_folder(folder)
     keys = "name", "mean", "std", "size", "images", "factor", "sha256", "provenance", "digest"
     values = read_json(folder / "set.json", *keys)

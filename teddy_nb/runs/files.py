@@ -46,8 +46,11 @@ def write_file(path: Path, content: bytes | str):
     os.close(names)
 
 # %% ../../nbs/toolkit/runs/files.ipynb #4cc01c70
-def remove_partials(folder: Path, names: str = "**/*"):
-    "Remove what dead processes of this machine left unfinished in `folder`, of files whose names would fit a pattern"
+def remove_partials(
+    folder: Path,
+    names: str = "**/*",  # Pattern of what would be removed, had it been finished: all, to the leaves
+):
+    "Remove what dead processes of this machine left unfinished in `folder`"
     for p in folder.glob(f"{names}.{platform.node()}-*.partial"):
         pid = p.name.removesuffix(".partial").rpartition("-")[2]
         if pid.isdigit() and not _alive(int(pid)):

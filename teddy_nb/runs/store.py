@@ -121,8 +121,11 @@ def _digest(tensors, header):
     return hashlib.sha256((head + tensor_digest(*tensors.values())).encode()).hexdigest()
 
 # %% ../../nbs/toolkit/runs/store.ipynb #44f73492
-def read_item(path: Path, key: dict | None = None) -> Item:  # On the CPU
-    "Read an item; raises `BadInput` if it is absent, damaged, altered, or was not made with the key that is given"
+def read_item(
+    path: Path,
+    key: dict | None = None,  # That it must have; any when None
+) -> Item:  # On the CPU
+    "Read an item; raises `BadInput` if it is absent, damaged, altered, or was made from something else"
     item, found = _read(path)
     _refuse_another(path, found, found if key is None else key)
     return item

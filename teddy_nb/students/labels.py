@@ -43,8 +43,11 @@ def ensemble(
     return mean.softmax(1) if temperature else mean
 
 # %% ../../nbs/toolkit/students/labels.ipynb #0f3d5e13
-def choose_labellers(pool: Pool, which: str | tuple[float, ...] | None) -> Pool:
-    "Return the pool of the teachers that label: `early`, `late` or `all` (None), or those of stages, in epochs; the single teacher of SRe2L stays alone"
+def choose_labellers(
+    pool: Pool,
+    which: str | tuple[float, ...] | None,  # `early`, `late` or `all`; or stages, epochs; all when None
+) -> Pool:
+    "Return the pool of the teachers that label; the single teacher of SRe2L stays alone"
     if which in (None, "all") or pool.kind == "single":
         return pool
     if which == "late":
