@@ -225,9 +225,10 @@ class EvalConfig(Trained):
             check_value("a pair in batch_by_images of EvalConfig", pair, [COUNT, COUNT])
         if not self.is_soft and (self.loss or self.hard_weight):
             raise BadInput("loss and hard_weight are for soft labels; leave them out, or choose labels such as online")
-        if self.loss and self.labels not in ("online", "fixed", "float32", "float16"):
-            choices = "online, fixed, float32, float16"
-            raise BadInput(f"loss mse needs logits, which labels {self.labels} do not hold; choose {choices}")
+        of_logits = "online", "fixed", "float32", "float16"
+        if self.loss and self.labels not in of_logits:
+            lacks = f"loss mse needs logits, which labels {self.labels} do not hold"
+            raise BadInput(f"{lacks}; choose {', '.join(of_logits)}")
 
 # %% ../nbs/toolkit/config.ipynb #b8eab20f
 @patch(as_prop=True)

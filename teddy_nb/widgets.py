@@ -82,7 +82,7 @@ def control_html(
     keys = f'aria-label="{name}" data-lm-suppress-shortcuts="true"'  # Keeps JupyterLab from taking the arrow keys
     if isinstance(values[0], str):
         option = lambda i, v: f'<option value="{i}"{" selected" * (i == start)}>{escape(v)}</option>'
-        control = f"<select {keys}>{''.join(map(option, range(len(values)), values))}</select>"
+        control = f"<select {keys}>{''.join(option(i, v) for i, v in enumerate(values))}</select>"
     else:
         control = f'<input type="range" max="{len(values) - 1}" value="{start}" {keys}>'
     return f"<label{' hidden' * (len(values) == 1)}><span>{name}</span> {control}</label>"

@@ -10,12 +10,8 @@ import pytest
 
 SCRIPT = Path(__file__).parent / "scripts" / "crash_soak.py"
 SECONDS = os.environ.get("TEDDY_SOAK", "")  # For each job and kind of kill; 1000 are enough for all events
-JOBS = [
-    "distill_post",
-    "pool_prior",
-    "reproduce",
-    *["distill_prior", "pool_post"] * bool(SECONDS),
-]  # Both pools, all commands
+JOBS = ["distill_post", "pool_prior", "reproduce"]  # Both pools, all commands
+JOBS += ["distill_prior", "pool_post"] * bool(SECONDS)
 
 
 @pytest.fixture(scope="module")

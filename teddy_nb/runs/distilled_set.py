@@ -164,12 +164,11 @@ def read_images(
         images, labels, how = *_read_tensors(folder, like), ""
     else:
         members, how = _members(folder, like)
-        images = [_fitting(pil_to_tensor(open_image(p, like.channels)), p, like) for m in members for p in m]
+        read = lambda path: _fitting(pil_to_tensor(open_image(path, like.channels)), path, like)
+        images = torch.stack([read(path) for paths in members for path in paths])
         labels = torch.arange(like.n_classes).repeat_interleave(torch.tensor([*map(len, members)]))
     provenance = {"source": like.name, "licence of the source": like.origin.licence, "folder": folder.name}
-    found = DistilledSet(
-        folder.name + how, torch.stack([*images]), labels, like.classes, like.mean, like.std, provenance
-    )
+    found = DistilledSet(folder.name + how, images, labels, like.classes, like.mean, like.std, provenance)
     found.check_classes()
     return found
 
