@@ -88,7 +88,7 @@ def synthesize(
 ) -> DistilledSet:
     "Distil `data` with the teachers of `pool`; raises `BadInput` for what cannot work"
     pool = pool.earliest(cfg.n_teachers) if cfg.earliest else pool
-    cfg = cfg.for_ipc(ipc)
+    cfg = cfg.for_images(ipc, data.n_classes)
     check_synthesis(pool, data, cfg, ipc)
     engine = Engine(pool, data, cfg, seed, store, extra_loss, activations)
     blocks = engine.blocks(ipc)

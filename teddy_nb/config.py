@@ -140,7 +140,7 @@ class SynthesisConfig(Checked):
     stored_augmentations: Natural = 0  # For which the extractors' class means are stored; 0: real images at each step
     factor: Count = 1  # An image holds `factor` by `factor` small ones, which are matched and taught at full size
     extractor: str | None = None  # Architecture of the random networks; that of the first teacher when None
-    lr_per_image: bool | None = None  # `lr` is for one image per class: times `group_size`, for losses are its means
+    lr_per_image: bool | None = None  # `lr` is for one image: times the images of a group, whose loss is a mean
     earliest: bool | None = None  # Of the pool the `n_teachers` earliest alone; drawn from all of it when None
 
     def __post_init__(self):
@@ -170,10 +170,11 @@ def has_dataset_targets(self: SynthesisConfig) -> bool:
 
 # %% ../nbs/toolkit/config.ipynb #ae075f87
 @patch
-def for_ipc(self: SynthesisConfig, ipc: int) -> SynthesisConfig:
-    "Return the settings for a number of images per class: what `group_size` 0 and `lr_per_image` stand for"
+def for_images(self: SynthesisConfig, ipc: int, n_classes: int) -> SynthesisConfig:
+    "Return the settings for a number of images: what `group_size` 0 and `lr_per_image` stand for"
     group = self.group_size or ipc
-    return replace(self, group_size=group, lr=self.lr * (group if self.lr_per_image else 1), lr_per_image=None)
+    images = group * n_classes if self.lr_per_image else 1
+    return replace(self, group_size=group, lr=self.lr * images, lr_per_image=None)
 
 
 @patch(as_prop=True)

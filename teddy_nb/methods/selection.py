@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.devices import generator
+from ..core.errors import BadInput
 from ..data.augment import AffineConfig, apply_affine, sample_affine
 from ..data.images import ImageSet
 from ..data.init import join_tiles
@@ -29,9 +30,14 @@ CANDIDATES = 300  # Random images of a class among which is chosen, as in RDED's
 def candidates(
     data: ImageSet,
     seed: int,  # Of the draw
+    needed: int,  # Images to be chosen of each class
 ) -> list[Tensor]:  # Indices, for each class
-    "Draw the real images of each class among which a method chooses"
-    order = lambda c, m: torch.randperm(len(m), generator=generator(seed, "candidates", c))[:CANDIDATES]
+    "Draw the real images of each class among which a method chooses; raises `BadInput` if a class has too few"
+    if (few := int(data.counts.min())) < needed:
+        name = data.classes[data.counts.argmin()].name
+        raise BadInput(f"class {name} has {few} images, of which {needed} are to be chosen; ask for fewer per class")
+    n = max(CANDIDATES, needed)
+    order = lambda c, m: torch.randperm(len(m), generator=generator(seed, "candidates", c))[:n]
     return [m[order(c, m)] for c, m in enumerate(data.class_indices)]
 
 
@@ -55,17 +61,17 @@ def rded(
     factor: int | None = None,  # An image holds `factor` by `factor` crops; by the size of the images when None
     smallest: float | None = None,  # Share of an image that a crop has at least; 1: no crops
 ) -> DistilledSet:
-    "Return the easiest crops of real images (RDED)"
+    "Return the easiest crops of real images (RDED); raises `BadInput` if a class has too few"
     factor = factor or (1 if data.size <= 64 else 2)
     crops = AffineConfig(scale=(smallest or (0.5 if factor == 1 else 1 / factor**2), 1.0))
-    chosen = []
-    for c, members in enumerate(candidates(data, seed)):
+    n, chosen = ipc * factor**2, []
+    for c, members in enumerate(candidates(data, seed, n)):
         x = data.normalize(data.take(members))
         drawn = (sample_affine(crops, len(x), data.size, generator(seed, "crops", c, k)) for k in range(5))
         views = torch.stack([apply_affine(x, d) for d in drawn])
         loss, best = class_losses(pool.converged, views.flatten(0, 1), c).unflatten(0, (5, -1)).min(0)
         views = views[best, torch.arange(len(x), device=x.device)]
-        chosen.append(join_tiles(views[loss.argsort()[: ipc * factor**2]], factor))
+        chosen.append(join_tiles(views[loss.argsort()[:n]], factor))
     made = DistilledSet.from_pixels(torch.stack(chosen), data, method="RDED", seed=seed)
     return replace(made, factor=factor)
 
@@ -82,13 +88,13 @@ def herding(
     ipc: int,  # Images per class
     seed: int = 0,  # Of the candidates
 ) -> Tensor:  # uint8 `[classes, ipc, C, H, W]`
-    "Return the real images whose mean feature follows that of their class"
+    "Return the real images whose mean feature follows that of their class; raises `BadInput` if a class has too few"
     network, chosen = HookedNet(pool.converged.model, layers=False), []
-    for members in candidates(data, seed):
+    for members in candidates(data, seed, ipc):
         x = data.normalize(data.take(members))
         features = F.normalize(torch.cat([network(part).features for part in x.split(250)]))
         total, mine = torch.zeros_like(features[0]), []
-        for k in range(min(ipc, len(members))):
+        for k in range(ipc):
             score = features @ ((k + 1) * features.mean(0) - total)
             score[mine] = -torch.inf
             mine.append(score.argmax().item())
