@@ -112,7 +112,7 @@ def mosaic_loss(
         targets = features(real)
     return (features(split_tiles(x, 2)) - targets).abs().mean()
 
-
+# %% ../../nbs/toolkit/methods/pixels.ipynb #088e8049
 @method("cim", needs_pool=True)
 def distill_cim(
     data: ImageSet,  # Training part, on the teachers' device
