@@ -12,7 +12,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..core.devices import generator
-from ..core.errors import COUNT, check_value
+from ..core.errors import COUNT, BadInput, check_value
 from .augment import AffineConfig, apply_affine, sample_affine
 from .images import ImageSet, random_index_per_class
 
@@ -25,7 +25,11 @@ def join_tiles(x: Tensor, factor: int) -> Tensor:  # `[n, C, H, W]`
 
 
 def split_tiles(x: Tensor, factor: int) -> Tensor:  # `[n * factor**2, C, H, W]`
-    "Cut `[n, C, H, W]` into `factor` by `factor` parts, and enlarge these to full size (bilinear)"
+    "Cut `[n, C, H, W]` into `factor` by `factor` parts, and enlarge these to full size (bilinear); raises `BadInput` where they do not fill it"
+    if (size := x.shape[-1]) % factor:
+        raise BadInput(
+            f"images of {size} pixels do not hold {factor} by {factor} smaller ones; choose a size that does"
+        )
     tiles = rearrange(x, "n c (a h) (b w) -> (n a b) c h w", a=factor, b=factor)
     return F.interpolate(tiles, size=x.shape[-2:], mode="bilinear")
 
