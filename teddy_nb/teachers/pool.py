@@ -155,9 +155,10 @@ def at_stages(self: Pool, *epochs: int) -> Pool:  # On the same device
 
 
 @patch
-def earliest(self: Pool, n: int) -> Pool:
-    "Return the pool of its `n` teachers of the earliest stages, of one stage the weakest"
-    return replace(self, teachers=tuple(sorted(self.teachers, key=lambda t: (t.stage, t.accuracy))[:n]))
+def first_of(self: Pool, n: int, which: str) -> Pool:
+    "Return the pool of its `n` teachers of the `earliest` or the `latest` stages, of one stage the weakest or the best"
+    ordered = sorted(self.teachers, key=lambda t: (t.stage, t.accuracy), reverse=which == "latest")
+    return replace(self, teachers=tuple(ordered[:n]))
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #7667daa7
 @patch
