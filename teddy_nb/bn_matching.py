@@ -87,7 +87,7 @@ def synthesize(
     activations: Sequence[str] = (),  # Modules whose outputs it is given
 ) -> DistilledSet:
     "Distil `data` with the teachers of `pool`; raises `BadInput` for what cannot work"
-    pool = pool.first_of(cfg.n_teachers, cfg.teachers_from) if cfg.teachers_from else pool
+    pool = pool.narrow(cfg.n_teachers, cfg.teachers_from)
     cfg = cfg.for_images(ipc, data.n_classes)
     check_synthesis(pool, data, cfg, ipc)
     engine = Engine(pool, data, cfg, seed, store, extra_loss, activations)

@@ -141,9 +141,7 @@ class SynthesisConfig(Checked):
     factor: Count = 1  # An image holds `factor` by `factor` small ones, which are matched and taught at full size
     extractor: str | None = None  # Architecture of the random networks; that of the first teacher when None
     lr_per_image: bool | None = None  # `lr` is for one image: times the images of a group, whose loss is a mean
-    teachers_from: Literal["earliest", "latest"] | None = (
-        None  # Which `n_teachers` of the pool; drawn from all when None
-    )
+    teachers_from: Literal["earliest", "latest"] | None = None  # Of the pool; drawn from all when None
 
     def __post_init__(self):
         super().__post_init__()

@@ -155,8 +155,10 @@ def at_stages(self: Pool, *epochs: int) -> Pool:  # On the same device
 
 
 @patch
-def first_of(self: Pool, n: int, which: str) -> Pool:
-    "Return the pool of its `n` teachers of the `earliest` or the `latest` stages, of one stage the weakest or the best"
+def narrow(self: Pool, n: int, which: str | None) -> Pool:
+    "Return the pool of its `n` teachers of the `earliest` or the `latest` stages, of one stage the weakest or the best; all when None"
+    if which is None:
+        return self
     ordered = sorted(self.teachers, key=lambda t: (t.stage, t.accuracy), reverse=which == "latest")
     return replace(self, teachers=tuple(ordered[:n]))
 
