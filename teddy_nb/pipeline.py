@@ -92,7 +92,7 @@ def check_pool_recipe(recipe: Recipe, data: Splits):
         find_ratio(model, example, recipe.pool.macs_ratio * count_macs(model, example))
 
 # %% ../nbs/toolkit/pipeline.ipynb #02cee10e
-SINGLE_TEACHER = "single converged teacher (SRe2L)"
+SINGLE_TEACHER = "single converged teacher"
 
 
 def method_name(pool: Pool, recipe: Recipe) -> str:
@@ -123,11 +123,11 @@ def synthesize_single(pool: Pool, data: Splits, recipe: Recipe, ipc: int, run: R
 # %% ../nbs/toolkit/pipeline.ipynb #89be47a5
 def compare_rows(teddy: DistilledSet, single: DistilledSet, pool: Pool, data: Splits, recipe: Recipe) -> list[Row]:
     "Return the rows of a run: random real images, the single teacher and Teddy, with class labels and with soft labels"
-    rows, alone = [], pool.converged_only()
+    rows = []
     for cfg in (recipe.eval_hard, recipe.eval_soft):
         product = Row(method_name(pool, recipe), [teddy], pool, cfg)
         *real, product = with_baselines(product, data.train, recipe.seed)
-        rows += [*real, Row(SINGLE_TEACHER, [single], alone, cfg, "baselines/single_teacher"), product]
+        rows += [*real, Row(SINGLE_TEACHER, [single], pool, cfg, "baselines/single_teacher"), product]
     return rows
 
 # %% ../nbs/toolkit/pipeline.ipynb #9c3f9c1a

@@ -378,7 +378,7 @@ def test_home_says_the_measured_numbers(pages):
     "The two in bold, the one of a single teacher, the table that is printed, and the last frame of the film"
     home, measured = pages["index.ipynb"], json.loads(Path("results/digits_prior_ipc1.json").read_text())
     hard = {r["method"]: r["accuracy"] for r in measured if r["labels"] == "hard"}
-    methods = "Teddy, prior pool", "random real images", "single converged teacher (SRe2L)"
+    methods = "Teddy, prior pool", "random real images", "single converged teacher"
     teddy, real, one = (f"{mean(hard[m]):.1f} %" for m in methods)
     hero = prose(home[:3]).replace("\u00a0", " ")
     assert re.findall(r"\*\*([\d.]+ %)\*\*", hero) == [teddy, real] and f"reach {one}" in hero

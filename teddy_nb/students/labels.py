@@ -47,8 +47,8 @@ def choose_labellers(
     pool: Pool,
     which: str | tuple[float, ...] | None,  # `early`, `late` or `all`; or stages, epochs; all when None
 ) -> Pool:
-    "Return the pool of the teachers that label; the single teacher of SRe2L stays alone"
-    if which in (None, "all") or pool.kind == "single":
+    "Return the pool of the teachers that label"
+    if which in (None, "all"):
         return pool
     if which == "late":
         return replace(pool, teachers=(pool.converged,))

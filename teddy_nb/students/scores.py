@@ -241,12 +241,12 @@ class Results(list):
 
     @property
     def verdict(self) -> str:
-        "Return a sentence for each row that has random images beside it, of the same labels and students"
+        "Return a sentence for each row that has random images beside it, of the same labellers and students"
         is_random = lambda r: r.protocol["set"].get("method") == RANDOM_REAL
-        fits = lambda b, r: (b.labels, b.protocol["student"]) == (r.labels, r.protocol["student"])
+        rules = lambda r: (r.labels, *map(r.protocol.get, ("student", "pool", "stages")))
         sentences = {}
         for r in (r for r in self if not is_random(r)):
-            for b in (b for b in self if is_random(b) and fits(b, r)):
+            for b in (b for b in self if is_random(b) and rules(b) == rules(r)):
                 if b.images == r.images or b.method == RANDOM_EQUAL_BYTES:
                     sentences.setdefault((id(r), *b.accuracy), above(r, b))
         return "\n\n".join(sentences.values())
