@@ -35,7 +35,7 @@ method("random_x4", **drawn)(lambda data, pool, ipc, seed=0: random_real(data, 4
 def register_synthesis(
     name: str,  # Of the method
     default: SynthesisConfig | None = None,  # That of the dataset's recipe when None
-    converged: bool = False,  # By the converged teacher alone
+    converged: bool = False,  # By the converged teacher alone, with nothing class by class (SRe2L)
 ):
     "Register a way to synthesize images from a pool (Eq. 14)"
 
@@ -45,7 +45,7 @@ def register_synthesis(
     ) -> DistilledSet:
         cfg = cfg or default or default_recipe(data.name).synthesis
         if converged:
-            pool, cfg = pool.converged_only(), replace(cfg, n_teachers=1)
+            pool, cfg = pool.converged_only(), replace(cfg, n_teachers=1, class_mean_weight=0.0, classwise_share=0.0)
         return synthesize(pool, data, cfg, ipc, seed, store)
 
 # %% ../nbs/toolkit/comparison.ipynb #5003eaac
