@@ -28,7 +28,7 @@ from ..runs.files import require_space, tensor_digest
 from ..runs.store import Item, Store, read_item, read_key
 from .epoch_augment import StudentAugConfig, StudentAugment
 from ..teachers.pool import Pool
-from ..teachers.training import keep_last
+from ..teachers.training import infer, keep_last
 
 # %% ../../nbs/toolkit/students/labels.ipynb #581e8618
 @torch.no_grad()
@@ -36,9 +36,10 @@ def ensemble(
     pool: Pool,  # On the images' device
     x: Tensor,  # Normalized images `[B, C, H, W]`
     temperature: float | None,  # Divides the logits; None leaves them as they are
+    precision: str = "fp32",  # Or `bf16`
 ) -> Tensor:  # `[B, classes]` probabilities, or logits without a temperature
     "Predict by the mean of the pool's logits"
-    logits = [t.model(x).float() / (temperature or 1) for t in pool.teachers]
+    logits = [infer(t.model, x, precision) / (temperature or 1) for t in pool.teachers]
     mean = sum(logits) / len(pool)
     return mean.softmax(1) if temperature else mean
 
@@ -61,10 +62,16 @@ def choose_labellers(
 LABEL_BATCH = 250  # Images that the pool labels in one pass
 
 
-def predict_epoch(augment: StudentAugment, pool: Pool, temperature: float | None, epoch: int) -> Tensor:
-    "Return `ensemble`'s predictions `[N, classes]` for all images as augmented in `epoch`, counted from 0"
+def predict_epoch(
+    augment: StudentAugment,
+    pool: Pool,
+    temperature: float | None,  # As `ensemble` takes it
+    epoch: int,  # Counted from 0
+    precision: str = "fp32",  # Or `bf16`
+) -> Tensor:  # `[N, classes]`
+    "Return `ensemble`'s predictions for all images as augmented in an epoch"
     idx = torch.arange(len(augment.data), device=augment.data.device)
-    return torch.cat([ensemble(pool, augment(epoch, i)[0], temperature) for i in idx.split(LABEL_BATCH)])
+    return torch.cat([ensemble(pool, augment(epoch, i)[0], temperature, precision) for i in idx.split(LABEL_BATCH)])
 
 # %% ../../nbs/toolkit/students/labels.ipynb #4fb391c1
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
@@ -183,12 +190,13 @@ class SoftLabels:
 EPOCH = "epoch-{:05d}"  # Name of an epoch's item, counted from 0
 
 
-def label_key(augment: StudentAugment, pool: Pool, temperature: float | None, plan: LabelPlan) -> dict:  # JSON values
+def label_key(augment: StudentAugment, pool: Pool, cfg: EvalConfig, plan: LabelPlan) -> dict:  # JSON values
     "Return what stored labels depend on, but for the number of the epoch"
     data = augment.data
     key = {"label_format": plan.label_format, "number of epochs": plan.epochs, "classes": data.n_classes}
-    key |= {"temperature": temperature, "augmentation": as_values(augment.cfg)}
+    key |= {"temperature": cfg.label_temperature, "augmentation": as_values(augment.cfg)}
     key |= {"images": tensor_digest(data.images, data.labels), "pool": tensor_digest(*pool_state(pool))}
+    key |= {"precision": cfg.training.precision} if cfg.training.precision != "fp32" else {}
     return json.loads(json.dumps(key))
 
 # %% ../../nbs/toolkit/students/labels.ipynb #b780e9c2
@@ -203,14 +211,14 @@ def make_labels(
     plan = plan_labels(cfg, len(distilled), distilled.n_classes, pool)
     as_it_is = StudentAugConfig("affine", AffineConfig(), mix_group=1, seed=0)
     seen = StudentAugment(distilled, as_it_is) if cfg.labels == "fixed" else augment
-    predict = partial(predict_epoch, seen, pool, cfg.label_temperature)
+    predict = partial(predict_epoch, seen, pool, cfg.label_temperature, precision=cfg.training.precision)
     if cfg.labels == "online":
         return SoftLabels(augment, plan, predict)
     notes = {"bytes": plan.bytes, "description": plan.description}
     make = lambda epoch: Item(encode(predict(epoch), plan.label_format), notes)
     if store.folder is None:
         return SoftLabels(augment, plan, lambda epoch: decode(make(epoch).tensors, distilled.n_classes))
-    key = label_key(augment, pool, cfg.label_temperature, plan)
+    key = label_key(augment, pool, cfg, plan)
     missing = plan.files - len([*store.folder.glob("epoch-*.safetensors")])
     require_space(store.folder, plan.bytes // plan.files * missing)
     epochs = {EPOCH.format(epoch): epoch for epoch in range(plan.files)}

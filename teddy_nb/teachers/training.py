@@ -6,7 +6,7 @@
 __all__ = ['AUX_HEADS', 'ALONE', 'READ_EVERY', 'new_model', 'example_image', 'check_model', 'train_step', 'MuonAdamW',
            'make_optimizer', 'FileAugment', 'keep_last', 'TrainAugment', 'epoch_batches', 'learning_rate',
            'save_checkpoint', 'load_checkpoint', 'training_key', 'set_rate', 'recorded_step', 'read_losses', 'fit',
-           'predict_classes', 'accuracy']
+           'infer', 'predict_classes', 'accuracy']
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #e8bec2ab
 import math
@@ -339,6 +339,19 @@ def fit(
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #13ae8b0d
 @torch.no_grad()
+def infer(
+    model: nn.Module,
+    x: Tensor,  # Normalized `[B, C, H, W]`
+    precision: str = "fp32",  # Or `bf16`, with channels last
+) -> Tensor:  # `[B, classes]`, float32
+    "Return a network's logits"
+    bf16 = precision == "bf16"
+    x = x.contiguous(memory_format=torch.channels_last) if bf16 else x
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
+        return model(x).float()
+
+
+@torch.no_grad()
 def predict_classes(
     model: nn.Module,
     data: ImageSet,  # On the device where the model is
@@ -347,11 +360,10 @@ def predict_classes(
     cfg: TrainConfig | None = None,  # Whose precision and compilation to share; single precision when None
 ) -> Tensor:  # `[n]` class with the highest logit
     "Predict in evaluation mode; leaves the model in the mode it was in"
-    mode, bf16 = model.training, bool(cfg) and cfg.precision == "bf16"
+    mode, precision = model.training, cfg.precision if cfg else "fp32"
     model.eval()
     forward = torch.compile(model, dynamic=False) if cfg and cfg.compile and can_compile() else model
-    with torch.autocast(data.device.type, torch.bfloat16, enabled=bf16):
-        batches = [forward(data.normalize(x)).argmax(1) for _, x, _ in data.batches(batch_size, idx)]
+    batches = [infer(forward, data.normalize(x), precision).argmax(1) for _, x, _ in data.batches(batch_size, idx)]
     model.train(mode)
     return torch.cat(batches)
 
