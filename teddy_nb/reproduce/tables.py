@@ -142,9 +142,9 @@ def describe_full_data(experiments: Sequence[Experiment]) -> str:
 def footnote(experiments: Sequence[Experiment]) -> str:
     "Return what the accuracies of a table are, and the protocols of their students"
     measured = [e for e in experiments if e.accuracy]
-    counts = [len(e.accuracy) for e in measured]
-    lead = f"Mean ± standard deviation over {max(counts)} students, percent"
-    lead += "; (n=...) where there were fewer." if min(counts) < max(counts) else "."
+    fewest, most = (f([len(e.accuracy) for e in measured]) for f in (min, max))
+    lead = f"Mean ± standard deviation over {most} students, percent" if most > 1 else "One student a number, percent"
+    lead += "; (n=...) where there were fewer." if fewest < most else "."
     texts = [*map(describe_students, measured), describe_full_data(measured), *(e.note for e in measured)]
     return " ".join([lead, *filter(None, dict.fromkeys(texts))])
 
