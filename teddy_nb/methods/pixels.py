@@ -29,7 +29,7 @@ from .selection import candidates, class_losses
 from ..runs.distilled_set import DistilledSet
 from ..teachers.models import last_linear
 from ..teachers.pool import Pool
-from ..teachers.training import new_model
+from ..teachers.training import forward_in, new_model
 
 # %% ../../nbs/toolkit/methods/pixels.ipynb #bc08f2b0
 def feature_network(name: str, data: ImageSet, *key: int) -> nn.Module:  # On the data's device, without gradients
@@ -43,14 +43,10 @@ def feature_network(name: str, data: ImageSet, *key: int) -> nn.Module:  # On th
 def class_features(
     network: nn.Module,  # Maps images to features
     x: Tensor,  # Normalized `[classes, images, C, H, W]`
-    bf16: bool = False,  # Mixed precision on images laid out channels last
+    precision: str = "fp32",  # Or `bf16`
 ) -> Tensor:  # `[classes, features]`
     "Return the mean features of each class"
-    flat = x.flatten(0, 1)
-    flat = flat.contiguous(memory_format=torch.channels_last) if bf16 else flat
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
-        features = network(flat)
-    return features.float().unflatten(0, x.shape[:2]).mean(1)
+    return forward_in(network, x.flatten(0, 1), precision).unflatten(0, x.shape[:2]).mean(1)
 
 # %% ../../nbs/toolkit/methods/pixels.ipynb #b8682b2e
 def dm_loss(
@@ -58,13 +54,13 @@ def dm_loss(
     x: Tensor,  # Synthetic, normalized `[classes, ipc, C, H, W]`
     x_real: Tensor,  # Real, normalized `[classes, batch_real, C, H, W]`
     ops: list[tuple[str, Tensor]],  # An operation and its parameters a class
-    bf16: bool = False,
+    precision: str = "fp32",  # Or `bf16`
     features=class_features,  # or its compiled form
 ) -> Tensor:  # Scalar, differentiable in `x`
     "Return the squared distance of the mean features, summed over the classes"
     with torch.no_grad():
-        targets = features(network, siamese_augment(x_real, ops, axis=0), bf16)
-    return (features(network, siamese_augment(x, ops, axis=0), bf16) - targets).square().sum()
+        targets = features(network, siamese_augment(x_real, ops, axis=0), precision)
+    return (features(network, siamese_augment(x, ops, axis=0), precision) - targets).square().sum()
 
 # %% ../../nbs/toolkit/methods/pixels.ipynb #2095db9d
 @method("dm", needs_pool=False)
@@ -77,10 +73,9 @@ def distill_dm(
 ) -> DistilledSet:
     "Distill by distribution matching (Zhao and Bilen 2023); raises `BadInput` if a class is empty"
     data.check_classes()
-    bf16 = cfg.precision == "bf16"
     x = init_pixels(data, cfg.init, ipc, seed).requires_grad_()
     optimizer = pixel_optimizer(x, cfg.optimizer, cfg.lr)
-    layout = torch.channels_last if bf16 else torch.contiguous_format
+    layout = torch.channels_last if cfg.precision == "bf16" else torch.contiguous_format
     network = feature_network(cfg.network, data, 0).to(memory_format=layout)
     features = torch.compile(class_features, dynamic=False) if cfg.compile and can_compile() else class_features
     for n in tqdm(range(cfg.iterations), "distribution matching", leave=False):
@@ -89,7 +84,7 @@ def distill_dm(
         idx = data.draw_per_class(cfg.batch_real, gen).T
         x_real = data.normalize(data.take(idx.flatten())).unflatten(0, idx.shape)
         ops = [(name, u.to(data.device)) for name, u in (sample_dsa(1, gen) for _ in data.classes)]
-        loss = dm_loss(network, x, x_real, ops, bf16, features)
+        loss = dm_loss(network, x, x_real, ops, cfg.precision, features)
         optimizer.param_groups[0]["lr"] = lr_at(cfg, n)
         optimizer.zero_grad()
         loss.backward()

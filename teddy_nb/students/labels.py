@@ -28,7 +28,7 @@ from ..runs.files import require_space, tensor_digest
 from ..runs.store import Item, Store, read_item, read_key
 from .epoch_augment import StudentAugConfig, StudentAugment
 from ..teachers.pool import Pool
-from ..teachers.training import infer, keep_last
+from ..teachers.training import forward_in, keep_last
 
 # %% ../../nbs/toolkit/students/labels.ipynb #581e8618
 @torch.no_grad()
@@ -39,7 +39,7 @@ def ensemble(
     precision: str = "fp32",  # Or `bf16`
 ) -> Tensor:  # `[B, classes]` probabilities, or logits without a temperature
     "Predict by the mean of the pool's logits"
-    logits = [infer(t.model, x, precision) / (temperature or 1) for t in pool.teachers]
+    logits = [forward_in(t.model, x, precision) / (temperature or 1) for t in pool.teachers]
     mean = sum(logits) / len(pool)
     return mean.softmax(1) if temperature else mean
 

@@ -6,7 +6,7 @@
 __all__ = ['AUX_HEADS', 'ALONE', 'READ_EVERY', 'new_model', 'example_image', 'check_model', 'train_step', 'MuonAdamW',
            'make_optimizer', 'FileAugment', 'keep_last', 'TrainAugment', 'epoch_batches', 'learning_rate',
            'save_checkpoint', 'load_checkpoint', 'training_key', 'set_rate', 'recorded_step', 'read_losses', 'fit',
-           'infer', 'predict_classes', 'accuracy']
+           'forward_in', 'predict_classes', 'accuracy']
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #e8bec2ab
 import math
@@ -338,13 +338,12 @@ def fit(
     return losses
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #13ae8b0d
-@torch.no_grad()
-def infer(
+def forward_in(
     model: nn.Module,
     x: Tensor,  # Normalized `[B, C, H, W]`
     precision: str = "fp32",  # Or `bf16`, with channels last
-) -> Tensor:  # `[B, classes]`, float32
-    "Return a network's logits"
+) -> Tensor:  # float32
+    "Return a network's output, such as logits"
     bf16 = precision == "bf16"
     x = x.contiguous(memory_format=torch.channels_last) if bf16 else x
     with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
@@ -363,7 +362,7 @@ def predict_classes(
     mode, precision = model.training, cfg.precision if cfg else "fp32"
     model.eval()
     forward = torch.compile(model, dynamic=False) if cfg and cfg.compile and can_compile() else model
-    batches = [infer(forward, data.normalize(x), precision).argmax(1) for _, x, _ in data.batches(batch_size, idx)]
+    batches = [forward_in(forward, data.normalize(x), precision).argmax(1) for _, x, _ in data.batches(batch_size, idx)]
     model.train(mode)
     return torch.cat(batches)
 
