@@ -53,7 +53,7 @@ class Progress:
         every: float = 60.0,  # Seconds between two lines, unless it is a terminal
     ):
         self.folder, self.stream, self.every, self.start = folder, stream or sys.stderr, every, time.monotonic()
-        self.line, self.made = None, 0  # Of the stage: its line in the log, and how many items were made
+        self.line, self.made = None, Counter()  # Of the stage: its line in the log, and how many of what were made
         self.found, self.ended = "", Event()
 
     def __enter__(self):
@@ -79,10 +79,12 @@ def __call__(self: Progress, **line):
     if "stage" in line:
         if self.found and not self.line:
             print(self.found, file=self.stream)
-        self.line, self.made = line, 0
+        self.line, self.made = line, Counter()
         self.write()
-    else:
-        self.made += bool(line.keys() & {"timed", "teacher_epoch"})
+    elif "timed" in line:
+        self.made[line["timed"]] += 1
+    elif "teacher_epoch" in line:
+        self.made["epochs"] = "{teacher_epoch} of {epochs}".format(**line)
 
 
 @patch
@@ -90,8 +92,8 @@ def write(self: Progress):
     "Print the stage, what was made in it, and the time used"
     seconds = time.monotonic() - self.start
     used = f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
-    made = f"{self.made} made, " * bool(self.made)
-    tqdm.write("[{number}/{stages}] {stage}: ".format(**self.line) + f"{made}{used} used", self.stream)
+    made = [f"{n} {'made' if what == self.line['stage'] else what}" for what, n in self.made.items()]
+    tqdm.write("[{number}/{stages}] {stage}: ".format(**self.line) + ", ".join([*made, f"{used} used"]), self.stream)
     self.stream.flush()
 
 # %% ../../nbs/toolkit/runs/progress.ipynb #b3d287ce

@@ -416,7 +416,7 @@ def keep_every_epoch(
         scores, seconds = score(), round(time.perf_counter() - start, 2)
         teacher = make_teacher(model, arch, epoch, next(iter(scores.values())), growing.data.train, seconds=seconds)
         rounded = {k: round(v, 4) for k, v in {"loss": loss, **scores}.items()}
-        found[epoch] = growing.keep(teacher, teacher_epoch=epoch, **rounded, seconds=seconds)
+        found[epoch] = growing.keep(teacher, teacher_epoch=epoch, epochs=epochs, **rounded, seconds=seconds)
         start = time.perf_counter()
 
     if growing.checkpoint and not any(found.values()) and dist_state().is_main_process:
