@@ -59,7 +59,7 @@ def synth_block(
     engine: Engine,  # Pool, data, settings and seed, with what all blocks share
     indices: range,  # Of the images to make
     on_step: Callable | None = None,  # Called with step, images and `Losses`
-) -> Item:  # `images` `[indices, classes, C, H, W]`, `losses` `[groups, steps, 4]`
+) -> Item:  # `images` `[indices, classes, C, H, W]`, `losses` `[groups, steps, 4 + own]`, `layers`, `bn_weight`
     "Take all steps on the images of some indices; raises `Diverged`"
     synth, losses = Synthesizer(engine, indices), []
     stepper, steps = quickest(synth), range(engine.cfg.iterations)
@@ -89,7 +89,8 @@ def synthesize(
     "Distil `data` with the teachers of `pool`; raises `BadInput` for what cannot work"
     pool = pool.narrow(cfg.n_teachers, cfg.teachers_from)
     cfg = cfg.for_images(ipc, data.n_classes)
-    check_synthesis(pool, data, cfg, ipc)
+    check_synthesis(data, cfg, ipc)
+    pool.check_matches(data)
     engine = Engine(pool, data, cfg, seed, store, extra_loss, activations)
     blocks = engine.blocks(ipc)
     make = lambda name: synth_block(engine, blocks[name])

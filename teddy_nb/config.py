@@ -91,6 +91,8 @@ class PriorPoolConfig(Trained):
         ascending = list(self.stages) == sorted({*self.stages})
         if not (self.stages and ascending and all(type(s) is int and s > 0 for s in self.stages)):
             raise BadInput(f"stages of PriorPoolConfig is {self.stages}; choose ascending whole numbers from 1")
+        if self.stages[-1] > self.training.epochs:
+            raise BadInput(f"stage {self.stages[-1]} lies outside the {self.training.epochs:g} epochs of training")
 
     @property
     def size(self) -> int:  # Teachers in the pool

@@ -212,7 +212,7 @@ def _first_block(plan, size, classes):
 # %% ../nbs/toolkit/forecast.ipynb #6885834f
 def label_cost(plan: Plan) -> StageCost:
     "Estimate the labels of all epochs by the whole pool"
-    cfg, pool, epochs = plan.recipe.eval_soft, plan.recipe.pool, int(plan.recipe.eval_soft.training.epochs)
+    cfg, pool, epochs = plan.recipe.eval_soft, plan.recipe.pool, math.ceil(plan.recipe.eval_soft.training.epochs)
     seconds, memory = measure_network(plan, plan.recipe.model, min(plan.images, LABEL_BATCH))
     kept = cfg.labels not in ("hard", "online")
     disk = plan_storage(cfg.labels, epochs, plan.images, plan.data.n_classes).bytes if kept else 0

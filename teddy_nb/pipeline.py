@@ -24,9 +24,10 @@ from .bn_matching import synthesize
 from .comparison import score_held_out
 from .config import EvalConfig, PostPoolConfig, Recipe, SynthesisConfig, as_values
 from .core.devices import default_device, dist_state
-from .core.errors import COUNT, BadInput, check_value, format_mean_std
+from .core.errors import BadInput, format_mean_std
 from .data.datasets import RESERVED
 from .data.images import ImageFiles, Splits, random_index_per_class
+from .matching.engine import check_synthesis
 from .matching.matching_loss import mean_losses
 from .plots import image_grid, loss_curves
 from .pool_post import find_ratio, prune_pool
@@ -54,11 +55,11 @@ def check_run(
     labels: Path | None = None,  # Where soft labels will be kept; not checked when None
 ):
     "Raise `BadInput` for what cannot work"
-    check_value("ipc", ipc, COUNT)
+    for cfg in recipe.candidates.values():
+        check_synthesis(data.train, cfg.for_images(ipc, data.train.n_classes), ipc)
     for folder in (c.folder for c in data.train.classes if safe_name(c.folder).lower() in RESERVED):
         raise BadInput(f"the class folder {folder} would stand where a file of the distilled set stands; rename it")
     factor = recipe.synthesis.factor
-    recipe.synthesis.check_factor(data.train.size)
     random_index_per_class(data.train, ipc * factor**2 - 1, recipe.seed)
     for cfg in (recipe.eval_hard, recipe.eval_soft):
         check_model(cfg.student, data.train)
@@ -68,8 +69,8 @@ def check_run(
     else:
         pool.check_matches(data.train)
     size = recipe.pool.size if pool is None else len(pool)
-    if not 1 <= recipe.synthesis.n_teachers <= size:
-        raise BadInput(f"{recipe.synthesis.n_teachers} teachers at once, but the pool has {size}; choose 1 to {size}")
+    if more := [cfg.n_teachers for cfg in recipe.candidates.values() if cfg.n_teachers > size]:
+        raise BadInput(f"{more[0]} teachers at once, but the pool has {size}; choose 1 to {size}")
 
 # %% ../nbs/toolkit/pipeline.ipynb #b7d0b001
 def check_labels(cfg: EvalConfig, images: int, n_classes: int, folder: Path | None):
@@ -148,10 +149,11 @@ def read_results(path: Path) -> list[Result]:
 
 # %% ../nbs/toolkit/pipeline.ipynb #3eb70094
 def choose_synthesis(recipe: Recipe, data: Splits, pool: Pool, ipc: int, run: Run) -> Recipe:
-    "Return the recipe with that of its candidates whose students are best on a held-out quarter of the training part, as `choice.json` of the run tells; its own where it names none, or a class has too few images to hold some out"
+    "Return the recipe with the candidate whose students score best on a held-out quarter of the training part, which `choice.json` keeps; its own where there is no choice or a class has too few images"
     path, candidates = run.path / "choice.json", recipe.candidates
     if not path.exists():  # A run that grows stays with its choice
-        if not recipe.alternatives or 3 * data.train.counts.min() < 4 * ipc * recipe.synthesis.factor**2:
+        largest = max(cfg.factor for cfg in candidates.values())
+        if not recipe.alternatives or 3 * data.train.counts.min() < 4 * ipc * largest**2:
             return recipe
         scores = score_held_out(candidates.values(), data, pool, ipc, recipe.eval_hard, run.store / "choice")
         best_first = sorted(candidates, key=lambda name: -mean(scores[candidates[name]]))

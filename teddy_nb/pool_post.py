@@ -76,7 +76,7 @@ def target_accuracies(curve: Sequence[tuple[int, float]], window: tuple[int, int
 
 # %% ../nbs/02_pool_post.ipynb #251bdeb9
 def finetune_schedule(cfg: PostPoolConfig, targets: Sequence[float] = ()) -> list[tuple[TrainConfig, float | None]]:
-    "Return learning rates from the largest to the smallest, with epochs from zero on, or with accuracies to stop at, 0..1, where some are given (Table 4)"
+    "Return learning rates from the largest to the smallest, with epochs from zero on, or with accuracies to stop at, 0..1, in ascending order, where some are given (Table 4)"
     longest, steps = cfg.finetune, [j / max(1, cfg.size - 1) for j in range(cfg.size)]
     rates = [longest.lr * (cfg.finetune_min_lr / longest.lr) ** s for s in steps]
     if not targets:
@@ -94,10 +94,10 @@ def finetune_to(
     target: float | None,  # Accuracy on the test part, 0..1; all of `cfg` when None
     seed: int,  # Of order and augmentation
     desc: str = "fine-tuning",  # Of the progress bar
-) -> float:  # Epochs it took
+) -> float:  # Epochs behind the weights that are kept; training may have gone on
     "Fine-tune until the accuracy is as near to `target` as the steps in `CHECK_STEPS` allow"
     if target is None:
-        fit(model, data.train, cfg, seed, desc=desc)
+        fit(model, data.train, cfg, seed, dist=dist_state(), desc=desc)
         return cfg.epochs
     sample = data.test.subset(torch.randperm(len(data.test), generator=generator(0, "finetune"))[:1000])
     steps, nearest = count(1), (float("inf"), 0.0, {})
@@ -111,7 +111,7 @@ def finetune_to(
 
     start = reaches(0.0)
     has_crossed = lambda done: next(steps) in CHECK_STEPS and reaches(done) != start
-    fit(model, data.train, cfg, seed, on_step=has_crossed, desc=desc)
+    fit(model, data.train, cfg, seed, on_step=has_crossed, dist=dist_state(), desc=desc)
     model.load_state_dict(nearest[2])
     return nearest[1]
 
@@ -156,7 +156,8 @@ def prune_pool(
     recipe: Recipe,  # Its `pool` is a `PostPoolConfig`
     converged: Teacher | Pool | None = None,  # To prune, alone or with its training curve; trained here when None
     store: Store = Store(),  # Keeps the pool, where one that was stopped resumes
-    targets: Sequence[float] | None = None,  # Test accuracy of each member, 0..1; along the curve when None
+    targets: Sequence[float]
+    | None = None,  # Test accuracies of the members, 0..1, which they get in ascending order; along the curve when None
 ) -> Pool:  # On the data's device
     "Prune one converged network many times and fine-tune each member a little (supplement D.1, post generation)"
     cfg, parts = recipe.pool, lambda source: (getattr(source, "converged", source), getattr(source, "curve", ()))

@@ -32,7 +32,7 @@ def train_trajectory(
 
     def make(growing):
         model = new_model(arch, data.train, seed)
-        train = partial(fit, model, data.train, cfg, seed)
+        train = partial(fit, model, data.train, cfg, seed, dist=dist_state())
         score = lambda: {"accuracy": accuracy(model, data.test, dist=dist_state())}
         return keep_every_epoch(growing, model, arch, math.ceil(cfg.epochs), train, score).at_stages(*stages)
 
@@ -45,10 +45,8 @@ def train_pool(
     recipe: Recipe,  # Its `pool` is a `PriorPoolConfig`
     store: Store = Store(),  # Keeps the trajectories, where one that was stopped resumes
 ) -> Pool:  # On the data's device; its trajectory on the CPU
-    "Train one network, or several, and cut each trajectory at the recipe's stages (D.1, prior generation); raises `BadInput` for a stage outside the training"
+    "Train one network, or several, and cut each trajectory at the recipe's stages (D.1, prior generation)"
     cfg, stages = recipe.pool.training, recipe.pool.stages
-    if outside := [s for s in stages if not 0 < s <= cfg.epochs]:
-        raise BadInput(f"stage {outside[0]} lies outside the {cfg.epochs:g} epochs of training")
     stores = [store, *(store / f"trajectory_{t}" for t in range(1, recipe.pool.trajectories))]
     first, *others = (
         train_trajectory(data, recipe.model, cfg, recipe.seed + t, s, stages).at_stages(*stages)

@@ -74,7 +74,7 @@ def student_score(
             predictions.append(predict_classes(average or model, test, batch_size=EVAL_BATCH, cfg=cfg.training))
 
     hooks = {"on_epoch": evaluate, "on_step": on_step, "desc": f"student {seed}"}
-    fit(model, distilled, cfg.training, seed, get_batch, student_loss(cfg), alone=True, **hooks)
+    fit(model, distilled, cfg.training, seed, get_batch, student_loss(cfg), record=True, **hooks)
     curve = [(p == test.labels).float().mean().item() for p in predictions]
     return StudentScores(curve, float(f1_score(test.labels.cpu(), predictions[-1].cpu(), average="macro")))
 

@@ -140,6 +140,10 @@ FUNCTIONS = {
     "run of unknown labels": lambda d, p, t: distill_dataset(d, labelled("float64"), 1, t / "x"),
     "run of top 99 labels": lambda d, p, t: distill_dataset(d, labelled("top99"), 1, t / "x"),
     "run of too small a budget": lambda d, p, t: distill_dataset(d, labelled("1B"), 1, t / "x"),
+    "run of an unfilled group": lambda d, p, t: distill_dataset(d, synthesized(group_size=2), 3, t / "x"),
+    "run with an alternative of many teachers": lambda d, p, t: distill_dataset(
+        d, alternative(n_teachers=9), 1, t / "x"
+    ),
     "run below a file": lambda d, p, t: distill_dataset(d, RECIPE, 1, __file__ + "/x"),
     "pool below a file": lambda d, p, t: make_pool_folder(d, RECIPE, __file__ + "/x"),
     "forecast of ipc 0": lambda d, p, t: forecast(RECIPE, 0),
@@ -164,6 +168,14 @@ FUNCTIONS = {
 
 def labelled(kind):
     return replace(RECIPE, eval_soft=replace(RECIPE.eval_soft, labels=kind))
+
+
+def synthesized(**changes):
+    return replace(RECIPE, synthesis=replace(RECIPE.synthesis, **changes))
+
+
+def alternative(**changes):
+    return replace(RECIPE, alternatives={"other": changes})
 
 
 @pytest.mark.parametrize("call", FUNCTIONS.values(), ids=FUNCTIONS)

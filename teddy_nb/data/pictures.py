@@ -103,10 +103,10 @@ def _eight_bits(image, path, white):
     return image
 
 # %% ../../nbs/toolkit/data/pictures.ipynb #a14c5d55
-def join_errors(errors: Sequence[str], limit: int = 10) -> BadInput:
-    "Return one error for several files, of which `limit` are named"
+def join_errors(errors: Sequence[str]) -> BadInput:
+    "Return one error for several files, of which ten are named"
     if len(errors) == 1:
         return BadInput(errors[0])
-    named = ", ".join(e.partition("; ")[0] for e in errors[:limit])
-    named += f", and {len(errors) - limit} more" * (len(errors) > limit)
+    named = ", ".join(e.partition("; ")[0] for e in errors[:10])
+    named += f", and {len(errors) - 10} more" * (len(errors) > 10)
     return BadInput(f"{len(errors)} files cannot be used: {named}; mend or remove them")

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from ..config import PRESETS, TrainConfig, Trained, make_config, override, read_toml
-from ..core.errors import Checked, Count, NonNegative, Number, Positive, Share
+from ..core.errors import BadInput, Checked, Count, NonNegative, Number, Positive, Share
+from ..data.augment import AffineConfig
 
 # %% ../../nbs/toolkit/detecting/config.ipynb #f6f750d3
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class DetectorConfig(Trained):
     weights: str | None = None  # Of the backbone: a file, `torchvision` or its name of them; random when None
     crop: Share = 0.5  # Share of training images that are cropped about an object
     flip: Share = 0.5  # Share of training images that are flipped left-right
+
+    def __post_init__(self):
+        super().__post_init__()
+        if (self.training.precision, self.training.augment) != ("fp32", AffineConfig()):
+            raise BadInput("a detector trains in fp32, by its own crop and flip; leave precision and augment out")
 
     @property
     def arch(self) -> str:  # A name `build_detector` knows

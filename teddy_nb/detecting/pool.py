@@ -13,7 +13,7 @@ from pathlib import Path
 
 from torchvision.models.detection import FasterRCNN
 
-from ..core.devices import seeded
+from ..core.devices import dist_state, seeded
 from ..data.images import Splits
 from .config import DetectionRecipe, DetectorConfig
 from .data import DetectionSet
@@ -46,7 +46,7 @@ def detection_pool(
 
     def make(growing):
         model = new_detector(cfg, data.train, recipe.seed)
-        train = partial(train_detector, model, data.train, cfg, recipe.seed)
+        train = partial(train_detector, model, data.train, cfg, recipe.seed, dist=dist_state())
         score = partial(mean_ap, model, data.test)
         trajectory = keep_every_epoch(growing, model, cfg.arch, cfg.training.epochs, train, score)
         return trajectory.at_stages(*stages)

@@ -295,12 +295,11 @@ def to_item(self: Synthesizer, losses: list[Losses]) -> Item:
     return Item(tensors, {"teachers": teachers, "layers": list(self.group_teachers[0][0].net.layers), **own})
 
 # %% ../../nbs/toolkit/matching/engine.ipynb #f3191a62
-def check_synthesis(pool: Pool, data: ImageSet, cfg: SynthesisConfig, ipc: int):
-    "Raise `BadInput` for a pool, data and settings that do not fit together, or an impossible `ipc`"
+def check_synthesis(data: ImageSet, cfg: SynthesisConfig, ipc: int):
+    "Raise `BadInput` for data and settings that do not fit together, or an impossible `ipc`"
     check_value("ipc", ipc, COUNT)
     if ipc % cfg.group_size:
         raise BadInput(f"ipc is {ipc}, not a multiple of the group size {cfg.group_size}; choose one that is")
-    pool.check_matches(data)
     if cfg.batch_real:
         data.check_classes()
     cfg.check_factor(data.size)

@@ -198,7 +198,7 @@ def compute_stats(
     data.check_classes()
     shifts = _shifts(model, data)
     features, *sums = _class_averages(HookedNet(model, precision, shifts), data)
-    share = (data.counts.double() / len(data)).to(features.device)
+    share = data.counts.to(features.device).double() / len(data)
     global_, per_class = [], []
     for shift, m1, m2 in zip(shifts, sums[: len(shifts)], sums[len(shifts) :], strict=True):
         for rows, m, s in ((global_, share @ m1, share @ m2), (per_class, m1, m2)):

@@ -62,8 +62,8 @@ class AffineAugment:
         return self.apply(x.flatten(0, 1), theta[:, classes].flatten(0, 1)).view_as(x)
 
     def on_real(self, x: Tensor, theta: Tensor, classes: slice) -> Tensor:  # `x` `[groups, n, classes, C, H, W]`
-        theta = theta[:: self.cfg.group_size * self.cfg.factor**2, None, classes].expand(-1, x.shape[1], -1, -1, -1)
-        return self.apply(x.flatten(0, 2), theta.flatten(0, 2)).view_as(x)
+        theta = theta[:: self.cfg.group_size * self.cfg.factor**2, None].expand(-1, x.shape[1], -1, -1, -1)
+        return self(x.flatten(0, 1), theta.flatten(0, 1), classes).view_as(x)
 
 # %% ../../nbs/toolkit/matching/schedule.ipynb #a1797b32
 class SiameseAugment:

@@ -48,7 +48,7 @@ def write_file(path: Path, content: bytes | str):
 # %% ../../nbs/toolkit/runs/files.ipynb #4cc01c70
 def remove_partials(
     folder: Path,
-    names: str = "**/*",  # Pattern of what would be removed, had it been finished: all, to the leaves
+    names: str = "**/*",  # Pattern of the names that the files would have had
 ):
     "Remove what dead processes of this machine left unfinished in `folder`"
     for p in folder.glob(f"{names}.{platform.node()}-*.partial"):
@@ -178,7 +178,7 @@ def tensor_digest(*tensors: Tensor) -> str:  # Hex digest
 
 # %% ../../nbs/toolkit/runs/files.ipynb #99622058
 def callable_name(f: Callable) -> str:
-    "Return what a key calls a function: its name and a digest of its source and of the values it captures; of a module, such as a transform, what it prints"
+    "Return what a key calls a function: its name and a digest of its source and of the values it captures; a module by its repr"
     if isinstance(f, nn.Module):
         return " ".join(repr(f).split())
     if isinstance(f, partial):

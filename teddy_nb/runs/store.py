@@ -52,7 +52,7 @@ def claim(path: Path):  # A context manager
 # %% ../../nbs/toolkit/runs/store.ipynb #c78b7793
 @contextmanager
 def claimed(path: Path, together: bool = False) -> Iterator[bool]:
-    "Give the block whether this process makes the file: it has the claim, or `together` its launcher's first one has"
+    "Give the block whether this process makes the file; `together`, the launcher's first process decides for all"
     dist, lock = dist_state(), None
     if not together or dist.is_main_process:
         with suppress(Timeout, FileNotFoundError):
@@ -260,7 +260,6 @@ class Run:
     ):
         self.path, self.recipe, self.listener = Path(path), Path(path) / "recipe.toml", listener
         settings = without_none(json.loads(json.dumps(settings)))
-        self.digest = json_digest(settings)
         try:
             remove_partials(self.path)
             others = [p for p in self.path.glob("[!.]*") if p.suffix != ".partial"]

@@ -9,6 +9,7 @@ __all__ = ['LABEL_BATCH', 'DTYPES', 'UNITS', 'EPOCH', 'ensemble', 'choose_labell
 
 # %% ../../nbs/toolkit/students/labels.ipynb #1c6ef8e1
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -152,7 +153,7 @@ def pool_state(pool: Pool) -> list[Tensor]:
 
 def plan_labels(cfg: EvalConfig, images: int, n_classes: int, pool: Pool | None) -> LabelPlan:
     "Return what a protocol's labels of so many images an epoch take; raises `BadInput` if nothing fits its budget"
-    epochs = int(cfg.training.epochs)
+    epochs = math.ceil(cfg.training.epochs)
     if not cfg.is_soft:
         return LabelPlan("hard", epochs, 0, "hard")
     if cfg.labels == "online":

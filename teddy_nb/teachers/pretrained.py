@@ -112,7 +112,7 @@ def read_pretrained(
         also = f" nor one of {', '.join(names)}" if names else ""
         raise BadInput(f"{weights} is no file of weights{also}")
     with torch.device("meta"):
-        model = build_model(arch, 3, 1000, 224)
+        model = build_model(arch, 3, 2, 224)
     state = named_as(read_weights(path), model)
     head = state.get(f"{head_name(model)}.weight", torch.empty(0))
     return Pretrained(name, state, **(IMAGENET if head.shape[:1] == (1000,) else {}))

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageChops
 from torch import Tensor, nn, optim
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._pytree import tree_flatten, tree_unflatten
@@ -28,7 +28,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from tqdm.auto import tqdm
 
 from ..config import TrainConfig, as_values
-from ..core.devices import SingleProcess, can_compile, derive_seed, dist_state, generator, seeded
+from ..core.devices import SingleProcess, can_compile, derive_seed, generator, seeded
 from ..core.errors import BadInput
 from ..core.graphs import Graphs, optimizer_tensors
 from ..data.augment import AffineConfig, apply_affine, sample_affine
@@ -144,7 +144,8 @@ class FileAugment(Dataset):
             steps.append(v2.RandomAffine(cfg.rotate, translate=(cfg.shift / size,) * 2))
         with torch.random.fork_rng(devices=[]):  # Workers must not touch an accelerator
             torch.default_generator.manual_seed(derive_seed(self.seed, "views", epoch, i))
-            return v2.Compose(steps)(image)
+            rolls = torch.randint(-cfg.roll, cfg.roll + 1, (2,)).tolist() if cfg.roll else (0, 0)
+            return ImageChops.offset(v2.Compose(steps)(image), *rolls)
 
 # %% ../../nbs/toolkit/teachers/training.ipynb #219447a1
 def keep_last(method: Callable) -> Callable:
@@ -169,7 +170,7 @@ class TrainAugment:
         self.reader = FileReader(FileAugment(data.images, cfg, seed)) if self.on_disk else None
 
     @keep_last
-    def theta(self, epoch: int) -> Tensor:  # `[N, 2, 3]`
+    def theta(self, epoch: int) -> Tensor:  # `[N, 2, 4]`
         gen = generator(self.seed, "views", epoch)
         return sample_affine(self.cfg, len(self.data), self.data.size, gen).to(self.data.device)
 
@@ -261,7 +262,7 @@ def set_rate(optimizer: optim.Optimizer, lr: float):
 def recorded_step(
     model: nn.Module, net: nn.Module, optimizer: optim.Optimizer, loss: Callable, precision="fp32"
 ) -> Callable:
-    "Return `train_step` of a network, and of `net`, the same compiled perhaps, from tensors that stay where they are, one CUDA graph a shape"
+    "Return `train_step` on `net`, the model or its compiled form, replayed as one CUDA graph for each shape of a batch"
     # The optimizer's rate becomes a tensor, which recorded steps read; the next step overwrites the loss
     device, places = next(model.parameters()).device, {}
     graphs = Graphs(device, lambda: [*model.parameters(), *model.buffers(), *optimizer_tensors(optimizer)])
@@ -307,14 +308,14 @@ def fit(
     on_step: Callable | None = None,  # `(epochs done) -> whether to stop`, after each step
     checkpoint: Path | None = None,  # Where to resume from if it exists; replaced after each epoch
     desc: str = "training",  # Of the progress bar
-    alone: bool = False,  # As students, with recorded steps where that can be; else all processes share each step
+    dist: SingleProcess = ALONE,  # Processes that share each step
+    record: bool = False,  # Replay the steps where the device and the optimizer can (`recorded_step`)
 ) -> list[float]:  # Mean loss of every epoch
     "Train `model` on `data`; raises `BadInput` if the loss is not finite or the checkpoint is not this training's"
-    dist = ALONE if alone else dist_state()
     net, augment = _wrapped(model, cfg, dist), TrainAugment(data, cfg.augment, seed)
     optimizer, key = make_optimizer(model, cfg), training_key(model, data, cfg, seed, dist)
     losses, epochs = load_checkpoint(checkpoint, model, optimizer, key), math.ceil(cfg.epochs)
-    recorded = alone and data.device.type == "cuda" and isinstance(optimizer, optim.Optimizer)
+    recorded = record and data.device.type == "cuda" and isinstance(optimizer, optim.Optimizer)
     step = partial(train_step, net, optimizer, loss, precision=cfg.precision)
     step = recorded_step(model, net, optimizer, loss, cfg.precision) if recorded else step
     for epoch in tqdm(range(len(losses), epochs), desc, leave=False, initial=len(losses), total=epochs):
