@@ -129,8 +129,12 @@ REFUSED = {
     "other classes in the test part": (
         lambda d: paint(d, {"train/a": 2, "train/b": 2, "val/a": 1, "val/c": 1}), "val has no class b, but c",
     ),
+    "the test part's classes in capitals": (
+        lambda d: paint(d, {f"{p}/{c}": 2 for p, cs in (("train", "abc"), ("test", "ABC")) for c in cs}),
+        "test holds the folders A, B, C, and train the classes a, b, c",
+    ),
     "an empty class in the test part": (one_for_test, "no test images of class b"),
-    "a class of one image": (lambda d: paint(d, {"a": 5, "b": 1}), "no test images of class b"),
+    "a class of one image": (lambda d: paint(d, {"a": 5, "b": 1}), "one stands in for a, where the hash chose none)"),
     "no class folder": (lambda d: paint(d, {"": 5}), "but 5 .png"),
     "endings that nobody reads": (heic, "passed over: 2 .cr2"),
     "two torn files": (lambda d: torn(paint(d, {"a": 4, "b": 4})), "2 files cannot be used"),
@@ -189,6 +193,15 @@ def test_every_mode_is_read_and_grey_stays_grey(mode, channels, tmp_path):
     splits = load_data(paint(tmp_path, {"a": 12, "b": 12}, ending, mode))
     assert splits.train.channels == channels and splits.train.images.unique().numel() > 2 - (mode == "1")
     assert load_data(tmp_path, channels=4 - channels).train.channels == 4 - channels
+
+
+def test_scans_darker_than_others_are_said(tmp_path):
+    for name, scale in (("a", 257), ("b", 16)):
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            scan = np.arange(200 + i, 216 + i, dtype=np.uint16)[None].repeat(16, 0)
+            Image.fromarray(scan * scale).save(tmp_path / name / f"{i}.png")
+    assert "4 files of 16 bits, dark for they use 12 or fewer where others use 16" in load_data(tmp_path).summary()
 
 
 @pytest.mark.parametrize(("bits", "brightest"), [(10, 249), (12, 249), (14, 249), (16, 249)])
@@ -305,12 +318,12 @@ X, Y = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), np.uint8), np.ar
 class Hub(list):
     "A likeness of a Hugging Face dataset: rows, and a feature for each column"
 
-    def __init__(self, **kinds):
+    def __init__(self, names=("cat", "dog"), **kinds):
         super().__init__(
             {c: Image.fromarray(x) if k == "Image" else int(y) for c, k in kinds.items()}
             for x, y in zip(X, Y, strict=True)
         )
-        self.features = {c: type(k, (), {"names": ["cat", "dog"]})() for c, k in kinds.items()}
+        self.features = {c: type(k, (), {"names": [*names]})() for c, k in kinds.items()}
 
     def __getitem__(self, key):
         return [row[key] for row in self] if isinstance(key, str) else super().__getitem__(key)
@@ -321,6 +334,16 @@ class Streamed:
 
     def __iter__(self):
         return iter([])
+
+
+class Table:
+    "A likeness of a table of pandas: what it holds is found by names"
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, key):
+        raise KeyError(key)
 
 
 ARRAYS_REFUSED = {
@@ -334,7 +357,11 @@ ARRAYS_REFUSED = {
     "fewer labels": ((X, Y[:19]), "labels of 19 do not fit 20 images"),
     "one-hot labels": ((X, np.eye(2)[Y]), "labels.argmax(1)"),
     "labels from 1": ((X, Y + 1), "no training images of class 0"),
-    "labels as text": ((X, np.array(["cat", "dog"] * 10)), "must be numbers"),
+    "labels as text": ((X, np.array(["cat", "dog"] * 10)), "text (cat, dog); labels become numbers by"),
+    "many labels an image": ((X, np.ones((20, 3))), "one number each, for an image has one class"),
+    "labels that are fractions": (TensorDataset(torch.tensor(X), torch.linspace(0, 2.99, 20)), "give whole numbers"),
+    "between fractions and bytes": ((X / 200, Y), "values from 0 to 1.2"),
+    "a table": (Table(), "Table does not give pairs of an image and a label (KeyError: 0)"),
     "labels between": ((X, Y + 0.5), "give whole numbers"),
     "labels below 0": ((X, Y - 1), "labels run from -1"),
     "labels without bounds": ((X, Y * 10**15), "labels run from 0 to 1000000000000000"),
@@ -343,8 +370,8 @@ ARRAYS_REFUSED = {
     "images alone": (X, "does not give pairs"),
     "objects": ((np.array([{}] * 20, object), Y), "must be numbers"),
     "three of a kind": (TensorDataset(torch.tensor(X), torch.tensor(Y), torch.tensor(Y)), "does not give pairs"),
-    "floats above 1": (TensorDataset(torch.tensor(X).float(), torch.tensor(Y)), "20 files cannot be used"),
-    "several labels each": (TensorDataset(torch.tensor(X), torch.zeros(20, 14)), "does not give pairs"),
+    "floats above 1": (TensorDataset(torch.tensor(X).float(), torch.tensor(Y)), "20 images of the dataset cannot be used: image 0 has the value 2"),
+    "several labels each": (TensorDataset(torch.tensor(X), torch.zeros(20, 14)), "for an image has one class"),
     "a hub's set without labels": (Hub(image="Image"), "the dataset has the columns image (Image)"),
     "a hub's set of two images": (Hub(image="Image", mask="Image", label="ClassLabel"), "leave one Image and one ClassLabel"),
     "a hub's parts without train": ({"test": Hub(image="Image", label="ClassLabel")}, "no train"),
@@ -358,6 +385,54 @@ def test_arrays_that_cannot_be_meant_are_refused_in_a_sentence(data, sentence):
     with pytest.raises(BadInput) as e:
         load_data(data)
     assert sentence in str(e.value) and "\n" not in str(e.value)
+
+
+CATS = Hub(image="Image", label="ClassLabel")
+PARTS_REFUSED = {
+    "other names": (CATS, Hub(["Cat", "dog"], image="Image", label="ClassLabel"), "classes Cat, dog, the training part cat, dog"),
+    "a dataset and arrays": (CATS, (X, Y), "one part is an array, the other a list or a dataset"),
+    "two scales": ((X / 255, Y), (X.astype(float), Y), "values up to 1, the other up to 255"),
+    "grey and colour": ((X[..., 0], Y), (X, Y), "training images have 1 channel and test images 3"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("train", "test", "sentence"), PARTS_REFUSED.values(), ids=PARTS_REFUSED)
+def test_parts_that_do_not_go_together_are_refused_in_a_sentence(train, test, sentence):
+    with pytest.raises(BadInput) as e:
+        load_data(train, test=test)
+    assert sentence in str(e.value)
+
+
+def test_classes_of_both_parts_are_matched_by_name():
+    other = Hub(["dog", "cat"], image="Image", label="ClassLabel")
+    for splits in (load_data(CATS, test=other), load_data({"train": CATS, "test": other})):
+        assert torch.equal(splits.test.labels, 1 - splits.train.labels)
+
+
+class Featured(TensorDataset):
+    classes = 2  # A count is no list of names
+
+    def __init__(self):
+        super().__init__(torch.tensor(X).movedim(3, 1), torch.tensor(Y))
+        self.features = self.tensors[0]
+
+
+READ = {
+    "a tensor called features": Featured(),
+    "a mapping of tuples": {"train": (X, Y), "test": (X, Y)},
+    "a hair above 1": (np.where(X == X.max(), np.float32(1.0000001), X / np.float32(255)), Y),
+    **{f"labels of {kind}": (X, Y.astype(kind)) for kind in ("uint16", "uint32", "uint64")},
+}
+
+
+@pytest.mark.parametrize("data", READ.values(), ids=READ)
+def test_what_people_have_is_read(data, tmp_path):
+    test, (x, y) = None if isinstance(data, dict) else data, (torch.tensor(X).movedim(3, 1), torch.tensor(Y))
+    for part in load_data(data, test=test):
+        assert torch.equal(part.images, x) and torch.equal(part.labels, y)
+    if isinstance(data, tuple):
+        np.savez(tmp_path / "own.npz", images=data[0], labels=data[1])
+        assert load_data(tmp_path / "own.npz").train.n_classes == 2
 
 
 FILES_REFUSED = {

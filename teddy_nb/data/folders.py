@@ -208,9 +208,13 @@ def _parts_first(root, passed):
         if found := _read_test(passed, unwrapped(root / part), classes):
             others = [n for n in subfolders(root) if n not in (parts["train"], part)]
             return _held_out(classes, items, found[0], f"the folder {part}", _not_used("", others) + found[1])
-    held = f"{root / there[0]} holds no class folders, but {contents(root / there[0])}"
+    inside = ", ".join(subfolders(unwrapped(root / there[0]))[:5])
+    held = f"the folders {inside}" if inside else f"no class folders, but {contents(root / there[0])}"
+    named = f"{root / there[0]} holds {held}, and {parts['train']} the classes {', '.join(classes[:5])}"
     whole = f"--dataset {root / parts['train']}"
-    raise BadInput(f"{held}; sort its images into class folders, or let the training part be divided: {whole}")
+    raise BadInput(
+        f"{named}; sort its images into folders of these names, or let the training part be divided: {whole}"
+    )
 
 # %% ../../nbs/toolkit/data/folders.ipynb #92cb84ac
 def _read_test(passed, folder, classes):
@@ -268,10 +272,11 @@ def _classes_alone(root, passed):
         labels.setdefault(name, []).append(label)
     unique = [*labels]
     _, chosen, stand_ins = split_by_name(unique, [*labels.values()])
-    held_out = {unique[i] for i in chosen}
+    held_out, tested = {unique[i] for i in chosen}, {c for i in chosen for c in labels[unique[i]]}
+    stand_ins = [classes[c] for c in stand_ins if c in tested]
     parts = [[item for n, item in zip(names, items, strict=True) if (n in held_out) == part] for part in (False, True)]
     how = "a fifth of the files, chosen by a hash of their names"
-    alone = f"; one stands in for {', '.join(classes[c] for c in stand_ins[:5])}, where the hash chose none"
+    alone = f"; one stands in for {', '.join(stand_ins[:5])}, where the hash chose none"
     train, test = ([(path, label) for path, _, label in part] for part in parts)
     files = tuple([os.path.relpath(path, root) for path, _ in part] for part in (train, test))
     again = len(names) - len(labels)

@@ -313,7 +313,9 @@ def split_by_class(
 def split_by_name(
     names: Sequence[str],  # Of the files
     classes: Sequence[Sequence[int]],  # Labels that each of them shows
-) -> tuple[list[int], list[int], list[int]]:  # Training and test indices, ascending, and the classes with a stand-in
+) -> tuple[
+    list[int], list[int], list[int]
+]:  # Training and test indices, ascending, and the classes where the hash chose none for testing
     "Divide files by a hash of their names; each class has one for training at least, and one for testing if it has two"
     hashes = [derive_seed(name) for name in names]
     test = [h % 5 == 0 for h in hashes]
@@ -362,10 +364,10 @@ class FirstLook(Dataset):
 def look_at(
     files: ImageFiles | Tensor,
     sample: int,  # Random files that are read where all do not fit into memory
-) -> tuple[Tensor, int, list[str]]:  # uint8 `[N, C, size, size]`; the most bits used; why files cannot be read
+) -> tuple[Tensor, Tensor, list[str]]:  # uint8 `[N, C, size, size]`; the bits that each uses; why files cannot be read
     "Read files into memory for the first time"
     if isinstance(files, Tensor):
-        return files, 0, []
+        return files, torch.zeros(len(files)), []
     idx = torch.arange(len(files))
     if math.prod(files.shape) > IN_MEMORY_BYTES:
         idx = torch.randperm(len(files), generator=generator(0, "constants"))[:sample]
@@ -373,7 +375,8 @@ def look_at(
     reader = FileReader(FirstLook(files.select(idx)))
     found = [*tqdm(reader(parts), "reading images", len(parts), leave=False, disable=None)]
     pixels = files.join([torch.empty(0, *files.shape[1:], dtype=torch.uint8), *(x for x, _, _ in found)])
-    return pixels, max((int(b.max()) for _, b, _ in found), default=0), [e for *_, errors in found for e in errors if e]
+    bits = torch.cat([torch.empty(0), *(b for _, b, _ in found)])
+    return pixels, bits, [e for *_, errors in found for e in errors if e]
 
 # %% ../../nbs/toolkit/data/images.ipynb #f36dcd2d
 IN_MEMORY_BYTES = 4 << 30  # Sets up to this size live in memory as one uint8 tensor
@@ -419,12 +422,19 @@ def first_reading(parts, sample, channels):
     parts, notes = set_all(channels=channels) if channels else parts, []
     pixels, bits, errors = zip(*(look_at(p, sample) for p in parts), strict=True)
     if errors := [*errors[0], *errors[1]]:
-        raise join_errors(errors)
-    if 8 <= max(bits) < 16:
-        white = 2 ** max(bits) - 1
-        notes.append(f"files of 16 bits use {max(bits)} of them, so white is {white}")
-        parts = set_all(white=white)
+        made = any(map(callable, parts[0].paths))  # Images of a dataset are all wrong in the same way
+        found = f"{plural(len(errors), 'image')} of the dataset cannot be used: {errors[0]}"
+        raise BadInput(found) if made else join_errors(errors)
+    bits = torch.cat(bits)
+    most = int(bits.max()) if len(bits) else 0
+    if 8 <= most < 16:
+        notes.append(f"files of 16 bits use {most} of them, so white is {2**most - 1}")
+        parts = set_all(white=2**most - 1)
         pixels = [look_at(p, sample)[0] for p in parts]
+    if dark := int(((0 < bits) & (bits <= most - 4)).sum()):
+        notes.append(
+            f"{plural(dark, 'file')} of 16 bits, dark for they use {most - 4} or fewer where others use {most}"
+        )
     if not channels and isinstance(parts[0], ImageFiles) and all(len(x) and is_grey(x) for x in pixels):
         notes.append("no image has colours, so one channel is read")
         parts, pixels = set_all(channels=1), [x[:, :1].contiguous() for x in pixels]
