@@ -14,8 +14,8 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from .data import Boxes, DetectionSet
-from ..runs.distilled_set import Distilled, encode_json
-from ..runs.files import safe_name
+from ..runs.distilled_set import Distilled
+from ..runs.files import encode_json, safe_name
 
 # %% ../../nbs/toolkit/detecting/files.ipynb #e19c82ba
 @dataclass(frozen=True, eq=False, repr=False)
