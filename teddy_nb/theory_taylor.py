@@ -137,7 +137,7 @@ def taylor_gradient(
     lr: float,  # Inner learning rate, alpha
     steps: int,  # Inner steps, T
     match: Callable[[Tensor, Tensor], Tensor] = unit_match,  # Of g_T and g_S
-    u: float = 0.0,  # Weight of the synthetic set's own loss at the last checkpoint: u' of Eq. 4 and 6; u / lr with `product_match`
+    u: float = 0.0,  # Weight of the last loss: u' of Eq. 4, 6; u / lr for products
 ) -> Tensor:  # Like the images
     "Return the gradient of Eq. 4 or 6 in the images, with every checkpoint held fixed"
     x, y = synthetic[0].detach().requires_grad_(), synthetic[1]
