@@ -361,6 +361,8 @@ ARRAYS_REFUSED = {
     "many labels an image": ((X, np.ones((20, 3))), "one number each, for an image has one class"),
     "labels that are fractions": (TensorDataset(torch.tensor(X), torch.linspace(0, 2.99, 20)), "give whole numbers"),
     "between fractions and bytes": ((X / 200, Y), "values from 0 to 1.2"),
+    "rows with names": ([{"image": x, "label": 0} for x in X], "list does not give pairs of an image and a label"),
+    "a part without labels": ({"train": (X, Y), "test": (X, None)}, "must be numbers"),
     "a table": (Table(), "Table does not give pairs of an image and a label (KeyError: 0)"),
     "labels between": ((X, Y + 0.5), "give whole numbers"),
     "labels below 0": ((X, Y - 1), "labels run from -1"),

@@ -150,7 +150,7 @@ def _items(data, column):
 def read_torch(data: Any) -> Part:
     "Read a torch `Dataset` of pairs: an image (PIL, array or tensor) and a label"
     try:
-        labels = [y for _, y in (data[i] for i in range(len(data)))]
+        labels = [y for _, y in (data[i][:] for i in range(len(data)))]  # A mapping has no slice
         labels = np.asarray([y.tolist() if isinstance(y, Tensor) else y for y in labels])
     except (TypeError, ValueError, LookupError) as e:
         what = f"{type(data).__name__} does not give pairs of an image and a label"
@@ -188,7 +188,7 @@ def read_arrays(data: Any, test: Any = None) -> Source:
     source, used = read_arrays(data["train"], test), ["train"]
     for k in [k for k in ("test", "validation", "valid", "val", "dev") if test is None and k in data]:
         part = _read_part(data[k])
-        if any(np.ndim(y) or y != -1 for y in part.labels):
+        if (_tensor(part.labels).double() != -1).any():
             source, used = source._replace(test=part), ["train", k]
             break
     return source._replace(notes=_not_used(str(k) for k in data if k not in used))
