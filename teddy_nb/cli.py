@@ -102,10 +102,13 @@ def error_sentence(e: Exception) -> str:
 # %% ../nbs/toolkit/cli.ipynb #9f7b975f
 def choose_recipe(dataset: str, pool: str, recipe: str = "", teachers=0, students=0, epochs=0, **fields):
     "Return the preset of a dataset and a pool, or the `recipe` that is named, with the numbers and fields that were given"
-    from teddy_nb.config import default_recipe, get_recipe, override
+    from teddy_nb.config import RECIPES, default_recipe, get_recipe, override
 
     evaluation = {"n_students": students, "training": {"epochs": epochs}}
     fields |= {"synthesis": {"n_teachers": teachers}, "eval_hard": evaluation, "eval_soft": evaluation}
+    if pool not in ("prior", "post", *RECIPES) and not Path(pool).is_file():
+        known = f"choose prior, post, a preset ({', '.join(RECIPES)}), or with teddy_distill a pool's folder"
+        raise BadInput(f"unknown --pool {pool!r}; {known}")
     base = default_recipe(dataset, pool) if pool in ("prior", "post") else get_recipe(pool)
     return override(get_recipe(recipe, base) if recipe else base, given_options(**fields))
 
@@ -146,7 +149,7 @@ def teddy_distill(
         return distill_boxes(**locals())
     from teddy_nb.config import recipe_toml
 
-    given, fields = load_given_pool(pool), {"model": model, "seed": seed}
+    given, fields = load_given_pool(pool, model), {"model": model, "seed": seed}
     chosen = choose_recipe(dataset, given.kind if given else pool, recipe, teachers, students, epochs, **fields)
     if show_recipe:
         return print(recipe_toml(chosen))
@@ -156,12 +159,16 @@ def teddy_distill(
         run_and_print(data, chosen, ipc, out, pool=given, converged=converged, force=force, compare=not no_compare)
 
 # %% ../nbs/toolkit/cli.ipynb #383c07f5
-def load_given_pool(pool: str):
-    "Return the pool that `--pool` names by its folder, None where it names a kind or a preset"
+def load_given_pool(pool: str, model: str = ""):
+    "Return the pool that `--pool` names by its folder, None where it names a kind or a preset; raises `BadInput` for a `--model` beside its own"
     from teddy_nb.runs.files import find_folder
     from teddy_nb.teachers.pool import load_pool
 
-    return load_pool(pool) if find_folder(pool).is_dir() and pool not in ("prior", "post") else None
+    if not find_folder(pool).is_dir() or pool in ("prior", "post"):
+        return None
+    if model:
+        raise BadInput(f"--pool {pool} has teachers of its own, and --model would make others; leave one of them out")
+    return load_pool(pool)
 
 
 def read_data(dataset: str, root: str, size: int, download: bool, channels: int = 0):
@@ -310,7 +317,10 @@ def teddy_submit(
         from submitit import AutoExecutor, helpers
     except ImportError as e:
         raise BadInput("teddy_submit needs the package submitit; install teddy_nb[slurm]") from e
-    program, *arguments = shlex.split(command) or [""]
+    try:
+        program, *arguments = shlex.split(command) or [""]
+    except ValueError as e:
+        raise BadInput(f"{command!r} cannot be split into words ({e}); close its quotes") from e
     program = shutil.which(program, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     if min(jobs, hours) <= 0:
         raise BadInput(f"--jobs is {jobs} and --hours {hours:g}, but both must be above 0")
@@ -379,13 +389,22 @@ def teddy_validate(
 
 # %% ../nbs/toolkit/cli.ipynb #55ab925f
 def choose_dataset(dataset: str, folder: str) -> str:
-    "Return the data that is named, or else the source that a distilled set names"
-    from teddy_nb.runs.files import find_folder, read_json
+    "Return the data that is named, or else what a distilled set was made from; raises `BadInput` where its run does not say, or that is gone"
+    from teddy_nb.data.datasets import DATASETS
+    from teddy_nb.data.images import UNKNOWN
+    from teddy_nb.runs.files import find_folder, read_json, read_log
 
     about = find_folder(folder) / "set.json"
     if dataset or not about.is_file():
         return dataset or "digits"
-    return read_json(about, "provenance")["provenance"].get("source", "digits")
+    made = read_json(about, "provenance")["provenance"]
+    source, is_named = made.get("source", ""), made.get("licence of the source", UNKNOWN.licence) != UNKNOWN.licence
+    logged = [line["dataset"] for line in read_log(about.parents[1] / "log.jsonl") if "dataset" in line]
+    found = source if is_named else next(reversed(logged), "")
+    if found in DATASETS or found.startswith("hf:") or (found and Path(found).exists()):
+        return found
+    gone = f"{found}, which is not there" if found else f"{source!r}, and its run does not say where that is"
+    raise BadInput(f"{folder} was made from {gone}; name the data with --dataset")
 
 # %% ../nbs/toolkit/cli.ipynb #b96dbf1d
 def choose_stages(labels_from: str) -> str | tuple[float, ...]:
@@ -401,6 +420,8 @@ def choose_protocol(dataset: str, protocol: str, soft: bool, **fields):
     recipe = default_recipe(dataset)
     cfg = get_protocol(protocol) if protocol else recipe.eval_soft if soft else recipe.eval_hard
     cfg = override(cfg, given_options(**fields), "protocol")
+    if fields.get("labels_from") and not soft:
+        raise BadInput("--labels-from names teachers of a pool; name its folder with --pool, or leave it out")
     if cfg.is_soft and not soft:
         raise BadInput(f"{cfg.labels} labels come from a pool; name its folder with --pool, or say --labels hard")
     if soft and not cfg.is_soft:

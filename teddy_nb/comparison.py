@@ -72,7 +72,7 @@ def compare(
 ) -> Results:
     "Distil by several methods, train students and score them; raises `BadInput` for an unknown method or setting"
     cfg = get_protocol(protocol)
-    check_settings(methods, settings)
+    check_settings(methods, settings, pool)
     seeds = range(min(n_sets or cfg.n_students, cfg.n_students))
 
     def row(name):
@@ -83,8 +83,8 @@ def compare(
     return score_rows(map(row, methods), data, store)
 
 
-def check_settings(methods: Sequence[str], settings: dict[str, dict]):
-    "Raise `BadInput` for an unknown method, or a setting that it does not have"
+def check_settings(methods: Sequence[str], settings: dict[str, dict], pool: Pool | None):
+    "Raise `BadInput` for an unknown method, a setting that it does not have, or a pool that it lacks"
     if twice := [name for name in methods if list(methods).count(name) > 1]:
         raise BadInput(f"the method {twice[0]} is named twice; name it once")
     if others := [name for name in settings if name not in methods]:
@@ -92,6 +92,8 @@ def check_settings(methods: Sequence[str], settings: dict[str, dict]):
     for name in methods:
         if unknown := settings.get(name, {}).keys() - get_method(name).settings:
             raise BadInput(f"the method {name} has no setting {min(unknown)!r}")
+        if get_method(name).needs_pool and pool is None:
+            raise BadInput(f"the method {name} needs teachers; give compare a pool")
 
 # %% ../nbs/toolkit/comparison.ipynb #0891a590
 class Trial(NamedTuple):
@@ -127,8 +129,8 @@ def sweep(
     **grid,  # Field of `base` to the values to try
 ) -> Sweep:
     "Distil with every combination of the values and score each on a held-out quarter of the training part; raises `BadInput` for an unknown field or a bad value"
-    if empty := [k for k, values in grid.items() if not values]:
-        raise BadInput(f"{empty[0]} has no values to try; give at least one")
+    if odd := [k for k, values in grid.items() if not (isinstance(values, list | tuple | range) and values)]:
+        raise BadInput(f"{odd[0]} is {grid[odd[0]]!r}, no list of values to try; give at least one, such as lr=[0.1]")
     combinations = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     changes = {override(base, c, "sweep"): c for c in combinations}
     accuracy = score_held_out(changes, data, pool, ipc, protocol, store)

@@ -17,7 +17,7 @@ from sklearn.metrics import f1_score
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .config import EvalConfig
+from .config import EvalConfig, get_protocol
 from .core.errors import COUNT, check_value
 from .data.images import ImageSet, Splits, random_index_per_class
 from .runs.distilled_set import DistilledSet, encode_png
@@ -119,13 +119,13 @@ def validate(
     distilled: DistilledSet | list[DistilledSet],  # One set, or several that the students share out
     pool: Pool | None,  # Gives soft labels; None for class labels
     data: Splits,  # Its test part is scored
-    cfg: EvalConfig,
+    cfg: EvalConfig | str,  # How students are trained, or the name of a protocol
     method: str = "distilled",  # Name of the row
     store: Store = Store(),  # Keeps `labels` and `scores`
     students: Sequence[str] = (),  # Architectures; that of `cfg` alone when empty
 ) -> Result | list[Result]:  # One; a list, one a student, where `students` names them
     "Train students on a distilled set and score them on real images; raises `BadInput` if set or student do not fit"
-    sets = distilled if isinstance(distilled, list) else [distilled]
+    sets, cfg = distilled if isinstance(distilled, list) else [distilled], get_protocol(cfg)
     rows = [Row(f"{method}, {s}", sets, pool, replace(cfg, student=s), s) for s in students]
     results = score_rows(rows or [Row(method, sets, pool, cfg)], data, store)
     return results if students else results[0]

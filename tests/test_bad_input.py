@@ -129,11 +129,18 @@ FUNCTIONS = {
     "synthesis of ipc 0": lambda d, p, t: synthesize(p, d.train, RECIPE.synthesis, 0),
     "synthesis of fractional ipc": lambda d, p, t: synthesize(p, d.train, RECIPE.synthesis, 1.5),
     "synthesis with many teachers": lambda d, p, t: synthesize(p, d.train, RECIPE.synthesis, 1),
+    "a loss that returns nothing": lambda d, p, t: own_loss(p, d, lambda outputs, targets, cfg: None),
+    "a loss that returns a tensor": lambda d, p, t: own_loss(p, d, lambda outputs, targets, cfg: outputs.logits.sum()),
+    "a loss that returns a number": lambda d, p, t: own_loss(p, d, lambda outputs, targets, cfg: {"a": 1.0}),
+    "a loss of real images that are not drawn": lambda d, p, t: own_loss(
+        p, d, lambda outputs, targets, cfg: {"a": targets.real.logits.sum()}
+    ),
     "dm of ipc 0": lambda d, p, t: distill_dm(d.train, None, 0, 0, DMConfig(iterations=1)),
     "bilevel of ipc 0": lambda d, p, t: distill_bilevel(d.train, None, 0, 0, BilevelConfig(iterations=1)),
     "random real of ipc 0": lambda d, p, t: random_real(d.train, 0, 0),
     "random real beyond the class": lambda d, p, t: random_real(d.train, 10**6, 0),
     "validation without a pool": lambda d, p, t: validate(random_real(d.train, 1, 0), None, d, RECIPE.eval_soft),
+    "validation by an unknown protocol": lambda d, p, t: validate(random_real(d.train, 1, 0), None, d, "dmm"),
     "validation of no set": lambda d, p, t: validate([], None, d, RECIPE.eval_hard),
     "run of fractional ipc": lambda d, p, t: distill_dataset(d, RECIPE, 1.5, t / "x"),
     "run of ipc True": lambda d, p, t: distill_dataset(d, RECIPE, True, t / "x"),
@@ -164,6 +171,11 @@ FUNCTIONS = {
     "stages": lambda d, p, t: p.at_stages(7),
     "draw": lambda d, p, t: p.draw(0, 0, 0),
 }
+
+
+def own_loss(pool, data, loss):
+    short = replace(RECIPE.synthesis, iterations=1, n_teachers=1)
+    return synthesize(pool, data.train, short, 1, extra_loss=loss)
 
 
 def labelled(kind):
@@ -257,6 +269,8 @@ DISTILL = {
     "negative students": (None, "students=-1"),
     "negative epochs": (None, "epochs=-1"),
     "unknown pool": (None, "pool=sideways"),
+    "a model beside a pool": (None, "pool=zoo/digits_prior model=convnet-3-32-batch"),
+    "out in the folder of the data": (images, "dataset={} out={}/run"),
     "no recipe": (None, "recipe=none.toml"),
     "recipe that is none": (file_of(b"\xff\xff"), "recipe={}"),
     "recipe with an unknown field": (file_of(b"[pool]\nfoo = 1\n"), "recipe={}"),
@@ -316,6 +330,7 @@ COMMANDS = [
     ("teddy_pool", file_of(b"x"), "out={}/y"),
     ("teddy_pool", images, "out={}"),
     ("teddy_pool", None, "out=/proc/none"),
+    ("teddy_pool", images, "dataset={} out={}/train/pool"),
     ("teddy_pool", None, "pool=sideways"),
     ("teddy_pool", None, "dataset=nope"),
     ("teddy_validate", None, "set=nowhere"),
@@ -323,6 +338,7 @@ COMMANDS = [
     ("teddy_validate", images, "set={} epochs=-1"),
     ("teddy_validate", images, "set={} protocol=table9"),
     ("teddy_validate", images, "set={} labels=top5"),
+    ("teddy_validate", images, "set={} labels_from=early"),
     ("teddy_validate", images, "set={} pool=nowhere"),
     ("teddy_validate", images, "set={} out={}"),
     ("teddy_validate", images, "set={} out=/proc/none/x.json"),
@@ -341,6 +357,8 @@ COMMANDS = [
     ("teddy_reproduce", file_of(b"x"), "table=table1 cells=cifar10/1 out={}"),
     ("teddy_reproduce", file_of(b"x"), "table=table1 cells=cifar10/1 runs={}/y"),
     ("teddy_reproduce", None, "table=table1 cells=cifar10/1 root=nowhere"),
+    ("teddy_reproduce", None, "table=table1 cells=cifar10/1 rows=random root=nowhere"),
+    ("teddy_submit", None, "table='x"),
     ("teddy_report", None, "folder=nowhere"),
     ("teddy_report", lambda f: file_of(b"{")(f).rename(f / "a.json").parent, "folder={}"),
     ("teddy_report", lambda f: file_of(b"[]")(f).rename(f / "a.json").parent, "folder={}"),

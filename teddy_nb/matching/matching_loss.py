@@ -97,8 +97,12 @@ def own_losses(
     by_group = tree_map(lambda v: v.unflatten(0, (groups, -1)), out)
     split = targets.features is not None and targets.features.dim() == 3  # Those of real images
     of = lambda tree, g: tree_map(lambda v: v[g] if isinstance(v, Tensor) else v, tree)
-    made = [extra_loss(of(by_group, g), of(targets, g) if split else targets, cfg) for g in range(groups)]
-    return {name: torch.stack([parts[name] for parts in made]) for name in made[0]}
+    try:
+        made = [extra_loss(of(by_group, g), of(targets, g) if split else targets, cfg) for g in range(groups)]
+        return {name: torch.stack([parts[name] for parts in made]) for name in made[0]}
+    except (TypeError, AttributeError) as e:
+        wanted = "it returns a dict of names and scalar tensors, and only batch_real gives it targets.real"
+        raise BadInput(f"extra_loss fails ({e}); {wanted}") from e
 
 # %% ../../nbs/toolkit/matching/matching_loss.ipynb #11ddfac8
 def teacher_loss(

@@ -82,14 +82,14 @@ def pool_for(
     folder: Path,  # Keeps trainings
 ) -> Pool:  # On the data's device
     "Return a pool, trained or read; pools that are cut or pruned from the same training share it"
-    training, device = teachers.pool.training, splits.train.device
+    training = teachers.pool.training
     key = content_hash(source, teachers.model, training, teachers.seed)
     run_dir = folder / f"{source.dataset}-{teachers.model}-{key}"
     if isinstance(teachers.pool, PriorPoolConfig):
-        return make_pool(splits, teachers, Store(run_dir / "trajectory")).to(device)
+        return make_pool(splits, teachers, Store(run_dir / "trajectory"))
     to_the_end = replace(teachers, pool=PriorPoolConfig(training, (int(training.epochs),)))
     converged = make_pool(splits, to_the_end, Store(run_dir / "trajectory"))
-    return make_pool(splits, teachers, Store(run_dir / f"post-{content_hash(teachers.pool)}"), converged).to(device)
+    return make_pool(splits, teachers, Store(run_dir / f"post-{content_hash(teachers.pool)}"), converged)
 
 # %% ../../nbs/toolkit/reproduce/experiment.ipynb #419e91e0
 @dataclass(frozen=True)
@@ -291,6 +291,7 @@ def reproduce(
     missing, begun = from_first([path for path, task in wanted.items() if not is_measured(path, *task)]), []
     for path, task in wanted.items():
         if path in missing:
+            load(task[0].data)  # Before a folder is made
             pool(task[0].data, task[0].teachers)  # By all processes of a launcher at the same time
             measure_alone(path, *task, measure)
         if is_measured(path, *task):

@@ -35,6 +35,9 @@ from ..core.devices import dist_state, from_first
 from ..core.errors import BadInput
 from .files import append_line, json_digest, logged_seconds, remove_partials, tensor_digest, write_file
 
+# %% ../../nbs/toolkit/runs/store.ipynb #d144b971
+from .files import as_json
+
 # %% ../../nbs/toolkit/runs/store.ipynb #55508a5d
 def lock_path(path: Path) -> Path:
     "Return where the lock of a file lies: beside it, hidden"
@@ -195,12 +198,11 @@ def each(
     if self.folder is None:
         yield from map(make, names)
         return
-    key_of = key if callable(key) else lambda name: key
-    paths = {self.path(name): name for name in names}
-    keys = {path: json.loads(json.dumps(key_of(name))) for path, name in paths.items()}
+    paths, common = {self.path(name): name for name in names}, {} if callable(key) else as_json(key)
+    keys = {path: as_json(key(name)) if callable(key) else common for path, name in paths.items()}
     others = [] if callable(key) else self.folder.glob("*.safetensors")  # Of another run, with other names perhaps
     for path in sorted({*filter(Path.exists, paths), *others}):
-        _refuse_another(path, _read(path, whole=False)[1], keys[path] if path in keys else json.loads(json.dumps(key)))
+        _refuse_another(path, _read(path, whole=False)[1], keys.get(path, common))
     share(list(paths), lambda p: write_item(p, make(paths[p]), keys[p]), log=self.log, what=what)
     for path in paths:
         yield read_item(path, keys[path])
@@ -259,7 +261,7 @@ class Run:
         grow: Callable | None = None,  # Called with folder and old `ipc` where that alone has become larger
     ):
         self.path, self.recipe, self.listener = Path(path), Path(path) / "recipe.toml", listener
-        settings = without_none(json.loads(json.dumps(settings)))
+        settings = without_none(as_json(settings))
         try:
             remove_partials(self.path)
             others = [p for p in self.path.glob("[!.]*") if p.suffix != ".partial"]

@@ -8,7 +8,6 @@ __all__ = ['LABEL_BATCH', 'DTYPES', 'UNITS', 'EPOCH', 'ensemble', 'choose_labell
            'read_epoch', 'LabelledSet', 'load_distilled']
 
 # %% ../../nbs/toolkit/students/labels.ipynb #1c6ef8e1
-import json
 import math
 import re
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from ..config import EvalConfig, as_values, make_config
 from ..core.errors import BadInput, plural
 from ..data.augment import AffineConfig
 from ..runs.distilled_set import DistilledSet, read_set
-from ..runs.files import require_space, tensor_digest
+from ..runs.files import as_json, require_space, tensor_digest
 from ..runs.store import Item, Store, read_item, read_key
 from .epoch_augment import StudentAugConfig, StudentAugment
 from ..teachers.pool import Pool
@@ -198,7 +197,7 @@ def label_key(augment: StudentAugment, pool: Pool, cfg: EvalConfig, plan: LabelP
     key |= {"temperature": cfg.label_temperature, "augmentation": as_values(augment.cfg)}
     key |= {"images": tensor_digest(data.images, data.labels), "pool": tensor_digest(*pool_state(pool))}
     key |= {"precision": cfg.training.precision} if cfg.training.precision != "fp32" else {}
-    return json.loads(json.dumps(key))
+    return as_json(key)
 
 # %% ../../nbs/toolkit/students/labels.ipynb #b780e9c2
 def make_labels(

@@ -8,7 +8,6 @@ __all__ = ['RANDOM_REAL', 'RANDOM_EQUAL_BYTES', 'Row', 'StudentScores', 'check_r
 
 # %% ../../nbs/toolkit/students/scores.ipynb #c3fc4bca
 import csv
-import json
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -23,7 +22,7 @@ from ..core.errors import BadInput, format_mean_std, md_table, plural, sample_st
 from ..data.augment import AffineConfig
 from ..data.images import ImageSet
 from ..runs.distilled_set import DistilledSet
-from ..runs.files import tensor_digest
+from ..runs.files import as_json, tensor_digest
 from .labels import choose_labellers, plan_labels, pool_state
 from ..teachers.pool import Pool
 from ..teachers.training import check_model
@@ -148,7 +147,7 @@ def of(cls: Result, row: Row, scores: list[StudentScores], test: ImageSet) -> Re
         images=len(first),
         bytes=round(mean(s.n_bytes for s in dict.fromkeys(sets))) + plan.bytes,
         seconds=0.0,
-        protocol=json.loads(json.dumps({**protocol, **as_values(cfg)})),
+        protocol=as_json({**protocol, **as_values(cfg)}),
     )
 
 # %% ../../nbs/toolkit/students/scores.ipynb #4027bbba
@@ -170,7 +169,7 @@ def protocol_text(self: Result) -> str:
 
 def describe_views(p: dict) -> str:  # `p`: a protocol, as a `Result` has it
     "Say how the students' images were augmented"
-    plain, kind = json.loads(json.dumps(as_values(AffineConfig()))), p["augmentation"]
+    plain, kind = as_json(as_values(AffineConfig())), p["augmentation"]
     drawn = {} if kind.startswith("dsa") else p["training"]["augment"]
     value = lambda v: "" if v is True else f" {v[0]:.3g} to {v[1]:.3g}" if isinstance(v, list) else f" {v:g}"
     views = [f"{k}{value(v)}" for k, v in drawn.items() if v != plain[k]]
@@ -196,7 +195,7 @@ def describe_origin(p: dict) -> list[str]:  # `p`: a protocol, as a `Result` has
     if p.get("name") not in PROTOCOLS:
         return []
     flat = lambda values: {**values, **values["training"], "training": None}
-    published, own = flat(json.loads(json.dumps(as_values(get_protocol(p["name"]))))), flat(p)
+    published, own = flat(as_json(as_values(get_protocol(p["name"])))), flat(p)
     fixed = {"n_students", "batch_size"} if "batch_by_images" in p else {"n_students"}
     names = [f.name for kind in (EvalConfig, TrainConfig) for f in fields(kind) if f.name not in fixed]
     changed = [name for name in names if published.get(name) != own.get(name)]
@@ -275,16 +274,6 @@ def dotted(values: dict, above: str = "") -> dict:
     for k, v in values.items():
         flat |= dotted(v, f"{above}{k}.") if isinstance(v, dict) else {f"{above}{k}": v}
     return flat
-
-
-@patch
-def to_frame(self: Results):  # A `pandas.DataFrame`
-    "Return the students as a data frame; raises `BadInput` without pandas"
-    try:
-        from pandas import DataFrame
-    except ImportError as e:
-        raise BadInput("a data frame needs pandas; install it, or use to_csv") from e
-    return DataFrame(self.records())
 
 
 @patch

@@ -10,7 +10,7 @@ __all__ = ['CONSTANTS', 'Teacher', 'teacher_file', 'make_teacher', 'Pool', 'new_
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #3369d80c
 import copy
-import json
+import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -31,11 +31,14 @@ from ..core.devices import dist_state, from_first, generator, seeded
 from ..core.errors import BadInput, Checked, Natural, NonNegative, Number, Share, check_value, md_table
 from ..data.datasets import IMAGENET_MEAN_STD
 from ..data.images import ClassInfo, ImageSet, Splits, pixel_stats
-from ..runs.files import find_folder, json_digest, remove_partials, require_folder, safe_name, tensor_digest
+from ..runs.files import as_json, find_folder, json_digest, remove_partials, require_folder, safe_name
 from ..runs.store import Item, Store, read_item, share, write_item
 from .models import BATCH_NORM, OWN_MODELS, build_model, norm_layers, register_model
 from .pruning import apply_channel_config, channel_config
-from .training import accuracy, example_image, predict_classes
+from .training import accuracy, example_image, logits_shape, predict_classes
+
+# %% ../../nbs/toolkit/teachers/pool.ipynb #c1a6e344
+from ..runs.files import tensor_digest
 
 # %% ../../nbs/toolkit/teachers/pool.ipynb #72f412d9
 @dataclass(frozen=True, eq=False)
@@ -226,8 +229,7 @@ def from_model(
     norm_layers(model)
     train, model = data.train, copy.deepcopy(model).to(data.train.device).eval()
     name = name if name in OWN_MODELS else register_model(name or type(model).__name__.lower(), model)
-    shape = tuple(model(example_image(train)).shape)
-    if shape != (1, train.n_classes):
+    if (shape := logits_shape(name, model, train)) != (1, train.n_classes):
         raise BadInput(f"{name} gives {shape} for one image, but {train.name} has {train.n_classes} classes")
     teacher = make_teacher(model, name, 0, accuracy(model, data.test), train)
     return new_pool(train, "single", [teacher], teacher)
@@ -378,7 +380,7 @@ def make_once(
     "Make a pool, or read the one in the store; raises `BadInput` if it was made with other settings"
     train = data.train
     content = json_digest([train.size, train.mean, train.std, train.classes])
-    settings = json.loads(json.dumps({**settings, "images": len(train), "data": content}))
+    settings = as_json({**settings, "images": len(train), "data": content})
     growing, made = GrowingPool(store, data, settings), []
 
     def write(path):
@@ -455,7 +457,7 @@ def _class_warnings(confusion, test):
     right, best = confusion.trace() / n, confusion[rows, columns].sum() / n
     if right <= chance + max((chance * (1 - chance) / n) ** 0.5, 0.2 * chance):
         yield f"the converged teacher scores {right:.1%} on {test.name}, where guessing scores {chance:.1%}"
-    if best > right + 0.1:
+    if best > right + max(0.1, (2 * math.log(len(confusion)) / n) ** 0.5):  # The best of so many columns by chance
         i, j = next((i, j) for i, j in zip(rows, columns, strict=True) if i != j)
         swap = f"the converged teacher calls most of {test.classes[i].name!r} {test.classes[j].name!r}"
         scores = f"would score {best:.1%} instead of {right:.1%} with its classes rearranged"

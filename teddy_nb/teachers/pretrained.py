@@ -109,8 +109,8 @@ def read_pretrained(
     if arch.startswith("timm-") and not path.is_file():
         return _from_timm(arch.removeprefix("timm-"), name)
     if not path.is_file():
-        also = f" nor one of {', '.join(names)}" if names else ""
-        raise BadInput(f"{weights} is no file of weights{also}")
+        also = f"nor one of {', '.join(names)}" if names else f"and {arch} has none of that name; name a file"
+        raise BadInput(f"{weights} is no file of weights {also}")
     with torch.device("meta"):
         model = build_model(arch, 3, 2, 224)
     state = named_as(read_weights(path), model)
