@@ -59,7 +59,7 @@ def synth_block(
     engine: Engine,  # Pool, data, settings and seed, with what all blocks share
     indices: range,  # Of the images to make
     on_step: Callable | None = None,  # Called with step, images and `Losses`
-) -> Item:  # `images` `[indices, classes, C, H, W]`, `losses` `[groups, steps, 4 + own]`
+) -> Item:  # `images` `[indices, classes, C, H, W]`, `losses` `[groups, steps, 4+]`
     "Take all steps on the images of some indices; raises `Diverged`"
     synth, losses = Synthesizer(engine, indices), []
     stepper, steps = quickest(synth), range(engine.cfg.iterations)
