@@ -238,7 +238,7 @@ def array_splits(source: Source, name: str, size: int | None, channels: int | No
     origin = Origin(source.place, how, tuple(source.notes))
     return make_splits(name, classes, *zip(images, labels, strict=True), channels=channels, origin=origin)
 
-
+# %% ../../nbs/toolkit/data/arrays.ipynb #3c324b19
 def _labels(part, wanted):
     "Return the labels of a part in the order of the names that are wanted"
     labels, names = to_labels(part.labels, len(part.images), len(part.names or wanted) or None), [*part.names]
