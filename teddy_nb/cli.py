@@ -317,11 +317,7 @@ def teddy_submit(
         from submitit import AutoExecutor, helpers
     except ImportError as e:
         raise BadInput("teddy_submit needs the package submitit; install teddy_nb[slurm]") from e
-    try:
-        program, *arguments = shlex.split(command) or [""]
-    except ValueError as e:
-        raise BadInput(f"{command!r} cannot be split into words ({e}); close its quotes") from e
-    program = shutil.which(program, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    program, arguments = _split_command(command)
     if min(jobs, hours) <= 0:
         raise BadInput(f"--jobs is {jobs} and --hours {hours:g}, but both must be above 0")
     if cluster not in ("slurm", "local"):
@@ -344,6 +340,16 @@ def teddy_submit(
     print("\n".join(f"job {job.job_id}, log {job.paths.stdout}" for job in started), flush=True)
     if wait and (failed := [job for job in started if job.exception()]):
         raise BadInput(f"{len(failed)} of {jobs} jobs failed; see {failed[0].paths.stderr}")
+
+# %% ../nbs/toolkit/cli.ipynb #8675caae
+def _split_command(command):
+    "Return the program of a command, None if there is none, and its arguments"
+    try:
+        program, *arguments = shlex.split(command) or [""]
+    except ValueError as e:
+        raise BadInput(f"{command!r} cannot be split into words ({e}); close its quotes") from e
+    folders = str(Path(sys.executable).parent), os.environ["PATH"]
+    return shutil.which(program, path=os.pathsep.join(folders)), arguments
 
 # %% ../nbs/toolkit/cli.ipynb #aeab6d80
 def teddy_validate(

@@ -313,9 +313,7 @@ def split_by_class(
 def split_by_name(
     names: Sequence[str],  # Of the files
     classes: Sequence[Sequence[int]],  # Labels that each of them shows
-) -> tuple[
-    list[int], list[int], list[int]
-]:  # Training and test indices, ascending, and the classes where the hash chose none for testing
+) -> tuple[list[int], list[int], list[int]]:  # Training and test indices, ascending; classes that the hash left out
     "Divide files by a hash of their names; each class has one for training at least, and one for testing if it has two"
     hashes = [derive_seed(name) for name in names]
     test = [h % 5 == 0 for h in hashes]

@@ -108,7 +108,8 @@ def as_images(
         wanted = f"[{data.n_classes}, ipc, {', '.join(map(str, image))}]"
         raise BadInput(f"the method {name} returned {found}; return {wanted}")
     x = torch.as_tensor(x, device=data.device)
-    black, white = (v.tolist() for v in (data.pixel_range()[0].min(), data.pixel_range()[1].max()))
+    lowest, highest = data.pixel_range()
+    black, white = lowest.min().item(), highest.max().item()
     low, high = (v.item() for v in x.aminmax())
     near = 5 * black - 4 * white <= low and high <= 5 * white - 4 * black  # False for NaN
     if x.dtype != torch.uint8 and not (near and (low < 0 or high == 0 or black >= 0)):

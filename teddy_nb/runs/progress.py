@@ -92,9 +92,8 @@ def write(self: Progress):
     "Print the stage, what was made in it, and the time used"
     seconds = time.monotonic() - self.start
     used = f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
-    made = [
-        f"{n} {'made' if what == self.line['stage'] else what}" for what, n in dict(self.made).items()
-    ]  # The run goes on meanwhile
+    counts = dict(self.made)  # The run goes on meanwhile
+    made = [f"{n} {'made' if what == self.line['stage'] else what}" for what, n in counts.items()]
     tqdm.write("[{number}/{stages}] {stage}: ".format(**self.line) + ", ".join([*made, f"{used} used"]), self.stream)
     self.stream.flush()
 
