@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .config import EvalConfig, get_protocol
+from .core.devices import derive_seed
 from .core.errors import COUNT, check_value
 from .data.images import ImageSet, Splits, random_index_per_class
 from .runs.distilled_set import DistilledSet, encode_png
@@ -64,7 +65,7 @@ def student_score(
     "Train one student on a distilled set and return its scores on real images"
     get_batch = labels or StudentAugment(distilled, StudentAugConfig.from_eval(cfg, seed))
     get_batch = labels.with_classes if cfg.hard_weight else get_batch
-    model, predictions = new_model(cfg.student, distilled, seed), []
+    model, predictions = new_model(cfg.student, distilled, derive_seed("student", seed)), []
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(cfg.ema)) if cfg.ema else None
     on_step = average and (lambda done: average.update_parameters(model))
     every = max(1, round(cfg.training.epochs / 10))

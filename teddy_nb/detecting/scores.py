@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..core.devices import derive_seed
 from ..core.errors import format_mean_std, md_table
 from .config import DetectionEvalConfig
 from .data import DetectionSet
@@ -25,7 +26,7 @@ from ..runs.store import Item, Store
 def _score_student(data, test, cfg, seed):
     "Train one student on a set and return its `map` and `map_50` (0..1) on real images"
     data, student = data.to(test.device), cfg.training_for(len(data))
-    model = new_detector(student, data, seed)
+    model = new_detector(student, data, derive_seed("student", seed))
     train_detector(model, data, student, seed, desc=f"student {seed}")
     return mean_ap(model, test)
 
@@ -63,7 +64,7 @@ def score_detection(
     def key(name):
         data, seed = students[name]
         digest = tensor_digest(*data.images, *(v for b in data.boxes for v in b))
-        return {"set": digest, "seed": seed, "weights": weights, **protocol}
+        return {"set": digest, "student": seed, "weights": weights, **protocol}
 
     def make(name):
         data, seed = students[name]

@@ -97,7 +97,7 @@ def list_students(rows: list[Row], test: ImageSet) -> dict[str, Student]:  # By 
         key = {"test": [test.name, len(test)], "protocol": protocol}
         key["pool"] = digest_pool(row.labels_from) if row.cfg.is_soft else None
         for seed in range(row.cfg.n_students):
-            student = Student(row, seed, {**key, "set": digest_set(row.set_of(seed)), "seed": seed})
+            student = Student(row, seed, {**key, "set": digest_set(row.set_of(seed)), "student": seed})
             if students.setdefault(row.item_of(seed), student).key != student.key:
                 raise BadInput(f"{row.method} would share the folder {row.name!r} with another row; name it otherwise")
     return students
