@@ -18,7 +18,7 @@ from .config import EvalConfig, SynthesisConfig, as_values, default_recipe, get_
 from .core.errors import BadInput, format_mean_std, md_table
 from .data.images import ImageSet, Splits, split_by_class
 from .methods import pixels, selection  # noqa: F401  They register methods
-from .methods.registry import METHODS, distill, get_method, input_key, method  # noqa: F401
+from .methods.registry import METHODS, check_pool, distill, get_method, input_key, method  # noqa: F401
 from .runs.distilled_set import DistilledSet
 from .runs.files import json_digest
 from .runs.store import Item, Store
@@ -92,8 +92,7 @@ def check_settings(methods: Sequence[str], settings: dict[str, dict], pool: Pool
     for name in methods:
         if unknown := settings.get(name, {}).keys() - get_method(name).settings:
             raise BadInput(f"the method {name} has no setting {min(unknown)!r}")
-        if get_method(name).needs_pool and pool is None:
-            raise BadInput(f"the method {name} needs teachers; give compare a pool")
+        check_pool(name, pool)
 
 # %% ../nbs/toolkit/comparison.ipynb #0891a590
 class Trial(NamedTuple):

@@ -99,7 +99,10 @@ def own_losses(
     of = lambda tree, g: tree_map(lambda v: v[g] if isinstance(v, Tensor) else v, tree)
     try:
         made = [extra_loss(of(by_group, g), of(targets, g) if split else targets, cfg) for g in range(groups)]
-        return {name: torch.stack([parts[name] for parts in made]) for name in made[0]}
+        by_name = {name: torch.stack([parts[name] for parts in made]) for name in made[0]}
+        if shapes := [f"{name} of shape {[*v.shape[1:]]}" for name, v in by_name.items() if v.dim() > 1]:
+            raise TypeError(shapes[0])
+        return by_name
     except (TypeError, AttributeError) as e:
         wanted = "it returns a dict of names and scalar tensors, and only batch_real gives it targets.real"
         raise BadInput(f"extra_loss fails ({e}); {wanted}") from e

@@ -13,9 +13,11 @@ from pathlib import Path
 from statistics import mean
 
 import teddy_nb
+from ..config import as_values
 from ..core.errors import BadInput, format_mean_std, md_table
 from .experiment import Experiment, read_experiment
-from ..runs.files import read_json
+from ..runs.files import as_json, read_json
+from ..students.scores import describe_training
 
 # %% ../../nbs/toolkit/reproduce/tables.ipynb #1db18317
 STORED = Path(teddy_nb.__file__).with_name("stored")  # `results/` of the checkout, or its copy in a wheel
@@ -120,11 +122,9 @@ def comparison_table(experiments: Sequence[Experiment]) -> str:
 # %% ../../nbs/toolkit/reproduce/tables.ipynb #bdc007e1
 def describe_students(e: Experiment) -> str:
     "Return a sentence that says how the students of what was measured were trained and scored"
-    c, t = e.eval_cfg, e.eval_cfg.training
-    return (
-        f"Students {c.student}, {t.epochs:g} epochs of batches of {t.batch_size} with {t.optimizer} at {t.lr:g}, "
-        f"{t.precision}, augmentation {c.augmentation}, {c.labels} labels; accuracy at the end on {e.test[1]} images of {e.test[0]}."
-    )
+    c, (test, n) = e.eval_cfg, e.test
+    how = f"{describe_training(as_json(as_values(c)))}, {c.training.precision}, {c.labels} labels"
+    return f"Students {how}; accuracy at the end on {n} images of {test}."
 
 
 def describe_full_data(experiments: Sequence[Experiment]) -> str:

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['RANDOM_REAL', 'RANDOM_EQUAL_BYTES', 'Row', 'StudentScores', 'check_row', 'Student', 'list_students', 'Result',
-           'describe_views', 'describe_labels', 'describe_origin', 'result_table', 'above', 'Results', 'dotted']
+           'describe_training', 'describe_views', 'describe_labels', 'describe_origin', 'result_table', 'above',
+           'Results', 'dotted']
 
 # %% ../../nbs/toolkit/students/scores.ipynb #c3fc4bca
 import csv
@@ -154,17 +155,23 @@ def of(cls: Result, row: Row, scores: list[StudentScores], test: ImageSet) -> Re
 @patch(as_prop=True)
 def protocol_text(self: Result) -> str:
     "Return the protocol as a sentence: what was done, and nothing that is merely set"
-    p, t = self.protocol, self.protocol["training"]
-    students = f"{plural(p['students'], 'student')} {p['student']}"
-    training = f"{t['epochs']:g} epochs of batches of {t['batch_size']} with {t['optimizer']} at {t['lr']:g}"
+    p = self.protocol
+    students = f"{plural(p['students'], 'student')} {describe_training(p)}"
+    parts = [*describe_origin(p), students, describe_labels(p)]
+    return f"{', '.join(parts)}; accuracy at the end on {p['test_images']} images of {p['test']}"
+
+
+def describe_training(p: dict) -> str:  # `p`: a protocol, as a `Result` has it
+    "Say which network was trained, and how"
+    t = p["training"]
+    training = (
+        f"{p['student']}, {t['epochs']:g} epochs of batches of {t['batch_size']} with {t['optimizer']} at {t['lr']:g}"
+    )
     rate = f"cosine over {t['smoothing']:g} times the epochs" if t.get("smoothing") else t["schedule"]
     if steps := t["schedule"] == "step" and t.get("milestones"):
         rate = f"times {t.get('lr_factor', 0.1):g} after {', '.join(f'{m:.3g}' for m in steps)} of them"
-    parts = [*describe_origin(p), students, training, rate]
-    if "ema" in p:
-        parts.append(f"scored at the average of weights with decay {p['ema']:g}")
-    parts += [describe_views(p), describe_labels(p)]
-    return f"{', '.join(parts)}; accuracy at the end on {p['test_images']} images of {p['test']}"
+    average = [f"scored at the average of weights with decay {p['ema']:g}"] if "ema" in p else []
+    return ", ".join([training, rate, *average, describe_views(p)])
 
 
 def describe_views(p: dict) -> str:  # `p`: a protocol, as a `Result` has it
