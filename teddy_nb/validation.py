@@ -135,10 +135,10 @@ def validate(
 def random_real(data: ImageSet, ipc: int, seed: int) -> DistilledSet:
     "Return random real images of a training part, `ipc` of each class"
     check_value("ipc", ipc, COUNT)
-    idx = torch.stack([random_index_per_class(data, i, seed) for i in range(ipc)], dim=1).flatten()
-    provenance = {"source": data.name, "method": RANDOM_REAL, "seed": seed}
-    labels = data.labels[idx.to(data.device)]
-    return DistilledSet(f"{data.name}, real", data.take(idx), labels, data.classes, data.mean, data.std, provenance)
+    idx = torch.stack([random_index_per_class(data, i, seed) for i in range(ipc)], dim=1)
+    images = data.take(idx.flatten()).unflatten(0, idx.shape)
+    made = DistilledSet.from_pixels(images, data, method=RANDOM_REAL, seed=seed)
+    return replace(made, name=f"{data.name}, real")
 
 # %% ../nbs/04_validation.ipynb #c004e1ad
 def random_real_of_equal_bytes(row: Row, train: ImageSet, seed: int) -> DistilledSet:

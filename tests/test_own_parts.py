@@ -10,6 +10,7 @@ from torch import nn
 
 from teddy_nb.cli import read_data_and_weights, run_command
 from teddy_nb.config import PostPoolConfig, PriorPoolConfig, TrainConfig, get_protocol, get_recipe
+from teddy_nb.core.devices import derive_seed
 from teddy_nb.core.errors import BadInput
 from teddy_nb.data.datasets import load_data
 from teddy_nb.pool_post import prune_pool
@@ -52,10 +53,28 @@ def test_a_registered_network_makes_both_kinds_of_pool(data, tmp_path):
         assert all(torch.equal(a.model(x), b.model(x)) for a, b in zip(made.teachers, again.teachers, strict=True))
 
 
+def test_a_student_does_not_begin_as_the_training_of_its_number(data):
+    began = []
+
+    class Watched(Tiny):
+        def __init__(self, *size):
+            super().__init__(*size)
+            began.append(self[0].weight.sum().item())
+
+    name = register_model("watched", Watched)
+    train_pool(data, replace(get_recipe("digits_prior"), model=name, seed=3, pool=PriorPoolConfig(BRIEF, (2,))))
+    trained = {*began}
+    began.clear()
+    student_score(
+        random_real(data.train, 2, 0), None, data.test, replace(get_protocol("dm"), student=name, training=BRIEF), 3
+    )
+    assert began and trained.isdisjoint(began)
+
+
 def test_the_average_of_the_weights_is_what_is_scored(data):
     cfg = replace(get_protocol("dm"), student="convnet-1-4-instance", training=BRIEF, ema=0.75, n_students=1)
     few, steps = random_real(data.train, 4, 0), []
-    model = new_model(cfg.student, few, 3)
+    model = new_model(cfg.student, few, derive_seed("student", 3))
     look = lambda done: steps.append([p.detach().clone() for p in model.parameters()])
     plain = student_score(few, None, data.test, replace(cfg, ema=None), 3)
     found = student_score(few, None, data.test, cfg, 3)
