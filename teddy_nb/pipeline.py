@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SINGLE_TEACHER', 'check_run', 'check_labels', 'check_pool_recipe', 'place_of', 'check_outside', 'method_name',
            'make_pool', 'synthesize_single', 'compare_rows', 'score_run', 'read_results', 'choose_synthesis',
-           'read_choice', 'describe_choice', 'distill_dataset', 'put_aside', 'run_settings', 'write_card',
+           'read_choice', 'describe_choice', 'distill_dataset', 'put_aside', 'copy_pool', 'run_settings', 'write_card',
            'save_figures', 'make_pool_folder', 'hold_out', 'score_folder']
 
 # %% ../nbs/toolkit/pipeline.ipynb #7c57d021
@@ -216,10 +216,7 @@ def distill_dataset(
     run.log(dataset=place_of(data.train))
     begin = begin_stages(["pool", "choice", "synthesis", *[SINGLE_TEACHER, "students"] * compare], run.log)
     begin("pool")
-    if pool:
-        share([run.path / "pool" / "manifest.safetensors"], lambda path: save_pool(pool, path.parent))
-    else:
-        pool = make_pool(data, recipe, run.store / "pool", converged)
+    pool = copy_pool(pool, run) if pool else make_pool(data, recipe, run.store / "pool", converged)
     check_sanity(pool.to(data.train.device), data, force, run.log)
     begin("choice")
     recipe = choose_synthesis(recipe, data, pool, ipc, run)
@@ -251,6 +248,12 @@ def put_aside(folder: Path, ipc: int):
             (folder / name).replace(target)
 
 # %% ../nbs/toolkit/pipeline.ipynb #41866095
+def copy_pool(pool: Pool, run: Run) -> Pool:  # The same
+    "Write a pool into the folder of a run"
+    share([run.path / "pool" / "manifest.safetensors"], lambda path: save_pool(pool, path.parent))
+    return pool
+
+
 def run_settings(data: Splits, recipe: Recipe, ipc: int, pool: Pool | None, converged: Teacher | None) -> dict:
     "Collect all that decides the results of a run"
     given = pool_state(pool) if pool else converged.model.state_dict().values() if converged else []
